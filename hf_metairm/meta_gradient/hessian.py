@@ -1,0 +1,200 @@
+"""A risk's gradient together with the product of its Hessian and a vector, in three kinds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from .oracles import FunctionalOracle, InPlaceOracle, Vector, add_, differentiate
+
+SCHEMES = ("forward", "central")
+
+
+@dataclass
+class Linearization:
+    """
+    R_e(θ), ∇R_e(θ) and v ↦ H_e(θ) v, all averaged over the processes.
+
+    Args:
+        risk (`Tensor`): a scalar.
+        gradient (list of `Tensor`): shaped like the parameters.
+        hessian_times (`Callable`): maps a list of vectors to the list of their products with the Hessian.
+    """
+
+    risk: Tensor
+    gradient: Vector
+    hessian_times: Callable[[list[Vector]], list[Vector]]
+
+
+def first_order(oracle: InPlaceOracle, environment: int, point: Vector) -> Linearization:
+    """The Hessian taken for zero: what is left of the objective's gradient is first-order meta-learning."""
+    risk, gradient = _averaged_gradient(oracle, environment, point)
+    return Linearization(risk, gradient, lambda vectors: [[torch.zeros_like(v) for v in vector] for vector in vectors])
+
+
+def finite_difference(
+    oracle: InPlaceOracle, environment: int, point: Vector, scheme: str = "forward"
+) -> Linearization:
+    """
+    Differences of ordinary gradients along u = v/‖v‖: forward, (∇R(θ + εu) − ∇R(θ)) ‖v‖/ε, which costs one gradient
+    more, or central, (∇R(θ + εu) − ∇R(θ − εu)) ‖v‖/2ε, which costs two. Every one of them draws the same dropout masks
+    and leaves batch-norm statistics as it found them.
+    """
+    randomness = _Randomness(point[0].device)
+    risk, gradient = _averaged_gradient(oracle, environment, point)
+
+    def product(vector: Vector) -> Vector:
+        norm = _norm(vector)
+        if not norm > 0:
+            return [torch.zeros_like(v) for v in vector]
+        step = step_size(point, scheme)
+        with randomness.replayed(), _buffers_kept(oracle.processes.module):
+            ahead = _averaged_gradient(oracle, environment, point, vector, step / norm)[1]
+        if scheme == "forward":
+            torch._foreach_sub_(ahead, gradient)
+            torch._foreach_mul_(ahead, norm / step)
+            return ahead
+        with randomness.replayed(), _buffers_kept(oracle.processes.module):
+            behind = _averaged_gradient(oracle, environment, point, vector, -step / norm)[1]
+        torch._foreach_sub_(ahead, behind)
+        torch._foreach_mul_(ahead, norm / (2 * step))
+        return ahead
+
+    return Linearization(risk, gradient, lambda vectors: [product(vector) for vector in vectors])
+
+
+def step_size(point: Vector, scheme: str) -> float:
+    """
+    ε, the length of the step along the unit vector u.
+
+    The usual balance of rounding against truncation: √eps for the forward difference and ∛eps for the central one
+    (Nocedal & Wright, Numerical Optimization, section 8.1), eps being the machine precision of the parameters.
+    """
+    eps = torch.finfo(point[0].dtype).eps
+    return math.sqrt(eps) if scheme == "forward" else eps ** (1 / 3)
+
+
+def exact(oracle: FunctionalOracle, environment: int, point: Vector) -> Linearization:
+    """
+    Double backward. With one micro-batch the graph of the gradient is kept until the product is taken; with several
+    it is built anew for each of them, dropout masks included, so that only one micro-batch's graph is ever alive.
+    """
+    micro_batches = oracle.batches[environment]
+    leaves = [p if p.requires_grad else p.detach().requires_grad_() for p in point]
+    randomness = _Randomness(leaves[0].device)
+    graph: tuple[Tensor, Vector] | None = None
+    if len(micro_batches) == 1:
+        graph = _gradient_with_graph(oracle, micro_batches[0], leaves)
+        risk, gradient = graph[0].detach(), [g.detach() / oracle.loss_scale for g in graph[1]]
+    else:
+        risk, gradient = oracle.gradient(environment, leaves)
+    oracle.processes.average([risk])
+    oracle.processes.average_gradients(gradient)
+
+    def local_products(vectors: list[Vector]) -> list[Vector]:
+        nonlocal graph
+        if graph is not None:
+            products = _double_backward(graph[1], leaves, vectors)
+            graph = None
+            return products
+        totals: list[Vector | None] = [None] * len(vectors)
+        with randomness.replayed(), _buffers_kept(oracle.processes.module):
+            for batch in micro_batches:
+                parts = _double_backward(_gradient_with_graph(oracle, batch, leaves)[1], leaves, vectors)
+                totals = [add_(total, part) for total, part in zip(totals, parts)]
+        scale = 1 / len(micro_batches)
+        return [[t * scale for t in total] for total in totals if total is not None]
+
+    def products(vectors: list[Vector]) -> list[Vector]:
+        results = local_products(vectors)
+        for result in results:
+            if oracle.loss_scale != 1.0:
+                torch._foreach_div_(result, oracle.loss_scale)
+            oracle.processes.average_gradients(result)
+        return results
+
+    return Linearization(risk, gradient, products)
+
+
+def _averaged_gradient(
+    oracle: InPlaceOracle, environment: int, base: Vector, direction: Vector | None = None, scale: float | Tensor = 0.0
+) -> tuple[Tensor, Vector]:
+    risk, gradient = oracle.gradient(environment, base, direction, scale)
+    oracle.processes.average([risk])
+    oracle.processes.average_gradients(gradient)
+    return risk, gradient
+
+
+def _gradient_with_graph(oracle: FunctionalOracle, batch: object, leaves: Vector) -> tuple[Tensor, Vector]:
+    # The fused attention kernels have no second derivative, on the CPU either; the plain one has, and is wanted here
+    # alone: every first-order pass keeps the fast kernel.
+    with sdpa_kernel(SDPBackend.MATH):
+        risk = oracle.value(batch, leaves)
+        return risk, differentiate(risk * oracle.loss_scale, leaves, create_graph=True)
+
+
+def _double_backward(gradient: Vector, leaves: Vector, vectors: list[Vector]) -> list[Vector]:
+    """H v for each vector; the graph is gone afterwards."""
+    with_graph = [k for k, g in enumerate(gradient) if g.requires_grad]
+    if not with_graph:
+        return [[torch.zeros_like(leaf) for leaf in leaves] for _ in vectors]
+    outputs = [gradient[k] for k in with_graph]
+    products = []
+    for number, vector in enumerate(vectors):
+        part = torch.autograd.grad(
+            outputs,
+            leaves,
+            grad_outputs=[vector[k] for k in with_graph],
+            allow_unused=True,
+            retain_graph=number + 1 < len(vectors),
+        )
+        products.append([torch.zeros_like(leaf) if p is None else p for p, leaf in zip(part, leaves)])
+    return products
+
+
+def _norm(vector: Vector) -> float:
+    norm = torch.nn.utils.get_total_norm(vector)
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+
+
+class _Randomness:
+    """The state of the random generators now, to be drawn from once more later: the same dropout masks."""
+
+    def __init__(self, device: torch.device):
+        self._devices = [device] if device.type != "cpu" else []
+        self._module = getattr(torch, device.type, None) if self._devices else None
+        self._cpu = torch.get_rng_state()
+        self._device_states = [self._module.get_rng_state(d) for d in self._devices] if self._module else []
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        kept = _Randomness(self._devices[0] if self._devices else torch.device("cpu"))
+        self._restore()
+        try:
+            yield
+        finally:
+            kept._restore()
+
+    def _restore(self) -> None:
+        torch.set_rng_state(self._cpu)
+        if self._module:
+            for device, state in zip(self._devices, self._device_states):
+                self._module.set_rng_state(state, device)
+
+
+@contextmanager
+def _buffers_kept(module: nn.Module) -> Iterator[None]:
+    buffers = list(module.buffers())
+    kept = [b.clone() for b in buffers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, kept):
+                buffer.copy_(value)

@@ -1,0 +1,233 @@
+"""Adapt to one environment, judge on the others, differentiate through the adaptation: the meta-IRM gradient."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from .hessian import SCHEMES, exact, finite_difference, first_order
+from .oracles import FunctionalOracle, InPlaceOracle, Risk, Vector, add_
+from .processes import Processes
+from .std_loss import Pair, StdLoss
+
+META_GRADIENTS = ("exact", "finite_difference", "first_order")
+
+
+@dataclass
+class MetaGradient:
+    """
+    What one call of [`meta_gradient`] found.
+
+    Args:
+        gradients (list of `Tensor`): ∇J, one tensor for each of [`trainable_parameters`], in their order and shapes.
+        objective (`Tensor`): J, a scalar.
+        risks (`dict[int, Tensor]`): R_i(θ) of each inner environment i.
+        meta_losses (`dict[tuple[int, int], Tensor]`): L_ij = R_j(θ'_i) for each ordered pair (i, j).
+        deviation (`Tensor`): σ, the population standard deviation of the meta-losses (of their running means, where
+            `std_loss` keeps them).
+    """
+
+    gradients: list[Tensor]
+    objective: Tensor
+    risks: dict[int, Tensor]
+    meta_losses: dict[Pair, Tensor]
+    deviation: Tensor
+
+
+def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """θ: the parameters of `model` that require a gradient, each once even where it is tied."""
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def draw_pairs(
+    environments: Sequence[int],
+    outer_environments: int | Literal["all"] = "all",
+    same_environment: bool = False,
+    generator: torch.Generator | None = None,
+) -> dict[int, list[int]]:
+    """
+    For each inner environment i the outer environments j on which θ'_i is judged: all others, or `outer_environments`
+    of them drawn without replacement, or i itself (the ablation `same_environment`).
+
+    Raises:
+        ValueError: fewer than two environments, or fewer others than are to be drawn.
+    """
+    if same_environment:
+        return {i: [i] for i in environments}
+    if len(environments) < 2:
+        raise ValueError("meta-IRM judges what it adapted to one environment on another: give at least two.")
+    others = {i: [j for j in environments if j != i] for i in environments}
+    if outer_environments == "all":
+        return others
+    if not 1 <= outer_environments < len(environments):
+        raise ValueError(
+            f"outer_environments={outer_environments} of {len(environments) - 1} other environments cannot be drawn: "
+            f'use a number from 1 to {len(environments) - 1}, or "all".'
+        )
+    return {
+        i: [js[k] for k in torch.randperm(len(js), generator=generator)[:outer_environments].tolist()]
+        for i, js in others.items()
+    }
+
+
+def meta_gradient(
+    model: nn.Module,
+    risk: Risk,
+    batches: Mapping[int, Any],
+    *,
+    inner_learning_rate: float = 0.1,
+    inner_steps: int = 1,
+    kind: str = "exact",
+    scheme: str = "forward",
+    outer_environments: int | Literal["all"] = "all",
+    same_environment: bool = False,
+    std_loss: StdLoss | None = None,
+    generator: torch.Generator | None = None,
+    loss_scale: float = 1.0,
+) -> MetaGradient:
+    r"""
+    The gradient of the meta-IRM objective (Bae, Choi & Lee 2021, arXiv 2103.12947)
+
+        J(θ) = Σ_i Σ_{j≠i} R_j(θ'_i) + λσ,   θ'_i = θᵀ of θᵗ⁺¹ = θᵗ − α ∇R_i(θᵗ), θ⁰ = θ,
+
+    without a graph through the inner loop: with w_ij = dJ/dL_ij (see [`StdLoss`]), for each i
+
+        v ← Σ_j w_ij ∇R_j(θ'_i);   for t = T−1 … 0: v ← v − α H_i(θᵗ) v;   ∇J = Σ_i v.
+
+    One inner environment is worked on at a time and its graph dropped before the next, so memory does not grow with
+    the number of environments. The model's parameters and their `.grad` are left as they were, also when an exception
+    passes through. Under DDP or FSDP2 every process calls this with its own rows, and every process gets the gradient
+    of the joint batch.
+
+    Args:
+        model (`nn.Module`): as it is trained, in its DDP wrapper where it has one.
+        risk (`Callable[[nn.Module, Any], Tensor]`): the mean loss of a model over a batch, a scalar. It must call the
+            model that it is given.
+        batches (`Mapping[int, Any]`): for each environment its rows, as one batch or as a list of micro-batches of
+            equal size whose joint gradient is wanted without having them in memory together.
+        inner_learning_rate (`float`, *optional*, defaults to 0.1): α.
+        inner_steps (`int`, *optional*, defaults to 1): T.
+        kind (`str`, *optional*, defaults to `"exact"`): how H v is had: `"exact"` (double backward),
+            `"finite_difference"` (of ordinary gradients) or `"first_order"` (dropped).
+        scheme (`str`, *optional*, defaults to `"forward"`): of the finite difference, `"forward"` or `"central"`.
+        outer_environments (`int` or `"all"`, *optional*, defaults to `"all"`): how many outer environments to draw for
+            each inner one. Their sum is scaled to stay an unbiased estimate of the sum over all pairs.
+        same_environment (`bool`, *optional*, defaults to `False`): evaluate θ'_i on i itself (an ablation).
+        std_loss ([`StdLoss`], *optional*): λσ; keep one object over the steps if it has a momentum. λ = 1 if `None`.
+        generator (`torch.Generator`, *optional*): draws the outer environments; must agree over the processes.
+        loss_scale (`float`, *optional*, defaults to 1.0): see [`InPlaceOracle`]; the result does not depend on it.
+
+    Returns:
+        [`MetaGradient`]
+
+    Raises:
+        ValueError: an unknown `kind` or `scheme`, too few environments, no trainable parameter, or an `exact`
+            gradient asked of a model that only the other kinds can give one of.
+    """
+    _check(model, kind, scheme)
+    std_loss = StdLoss() if std_loss is None else std_loss
+    pairs = draw_pairs(sorted(batches), outer_environments, same_environment, generator)
+    micro_batches = {i: batch if isinstance(batch, list) else [batch] for i, batch in batches.items()}
+    processes = Processes(model)
+    parameters = trainable_parameters(processes.module)
+    make_oracle = FunctionalOracle if kind == "exact" else InPlaceOracle
+    oracle = make_oracle(processes, parameters, risk, micro_batches, loss_scale)
+    linearize: Any = {
+        "exact": exact,
+        "finite_difference": functools.partial(finite_difference, scheme=scheme),
+        "first_order": first_order,
+    }[kind]
+
+    # Σ_ij ∇L_ij and Σ_ij x_ij ∇L_ij through the inner loop: w_ij = a + b x_ij mixes them once σ is known.
+    plain: Vector | None = None
+    weighted: Vector | None = None
+    risks: dict[int, Tensor] = {}
+    meta_losses: dict[Pair, Tensor] = {}
+    std_loss.start()
+    try:
+        for i, outer in pairs.items():
+            point, steps = oracle.theta, []
+            for step in range(inner_steps):
+                if step > 0:
+                    point = [p.detach() - inner_learning_rate * g for p, g in zip(point, steps[-1].gradient)]
+                steps.append(linearize(oracle, i, point))
+            risks[i] = steps[0].risk
+
+            # With one outer environment x_ij is a common factor and needs no vector of its own.
+            two_vectors = len(outer) > 1 and std_loss.weight != 0
+            first: Vector | None = None
+            second: Vector | None = None
+            for j in outer:
+                loss, gradient = oracle.gradient(j, point, steps[-1].gradient, -inner_learning_rate)
+                processes.average([loss])
+                meta_losses[i, j] = loss
+                x = std_loss.observe((i, j), loss)
+                if two_vectors:
+                    second = add_(second, gradient, x)
+                first = add_(first, gradient)
+                del gradient
+            vectors = [vector for vector in (first, second) if vector is not None]
+            for vector in vectors:
+                processes.average_gradients(vector)
+
+            while steps:
+                for vector, product in zip(vectors, steps.pop().hessian_times(vectors)):
+                    torch._foreach_add_(vector, product, alpha=-inner_learning_rate)
+            if std_loss.weight != 0:
+                weighted = add_(weighted, vectors[-1], None if two_vectors else x)
+            plain = add_(plain, vectors[0])
+            del vectors, first, second
+    finally:
+        oracle.close()
+
+    drawn = sum(len(outer) for outer in pairs.values())
+    sum_weight = 1.0 if same_environment else len(pairs) * (len(pairs) - 1) / drawn
+    a, b = std_loss.mix(sum_weight)
+    assert plain is not None
+    for k, p in enumerate(plain):
+        p.mul_(a)
+        if weighted is not None:
+            p.add_(weighted[k] * b)
+    deviation = std_loss.deviation()
+    total = torch.stack(list(meta_losses.values())).sum()
+    objective = (sum_weight * total + std_loss.weight * deviation) / std_loss.divisor
+    return MetaGradient(plain, objective, risks, meta_losses, deviation)
+
+
+def _check(model: nn.Module, kind: str, scheme: str) -> None:
+    if kind not in META_GRADIENTS:
+        raise ValueError(f"Unknown kind of meta-gradient {kind!r}: use one of {', '.join(META_GRADIENTS)}.")
+    if scheme not in SCHEMES:
+        raise ValueError(f"Unknown finite-difference scheme {scheme!r}: use one of {', '.join(SCHEMES)}.")
+    parameters = trainable_parameters(model)
+    if not parameters:
+        raise ValueError("The model has no parameter that requires a gradient: unfreeze some before training.")
+    if kind == "finite_difference" and any(torch.finfo(p.dtype).bits < 32 for p in parameters):
+        raise ValueError(
+            "Parameters in half precision are too coarse for finite differences: keep them in float32 and use bf16 or "
+            "fp16 autocast, or choose meta_gradient='exact'."
+        )
+    if kind == "exact":
+        _check_exact(model)
+
+
+def _check_exact(model: nn.Module) -> None:
+    mend = "Use meta_gradient='finite_difference', which needs only ordinary backward passes."
+    if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
+        raise ValueError(
+            f"meta_gradient='exact' would be silently wrong under gradient checkpointing, whose recomputation sees θ "
+            f"where θ' is meant. {mend}"
+        )
+    if any(hasattr(module, "_orig_mod") for module in model.modules()):
+        raise ValueError(f"torch.compile has no double backward, which meta_gradient='exact' takes. {mend}")
+    if any(hasattr(p, "to_local") for p in model.parameters()):
+        raise ValueError(f"FSDP2's hooks do not reach the double backward of meta_gradient='exact'. {mend}")
+    for module in model.modules():
+        attention = getattr(getattr(module, "config", None), "_attn_implementation", None) or ""
+        if "flash" in attention or "flex" in attention:
+            raise ValueError(f"{attention} has no second derivative, which meta_gradient='exact' takes. {mend}")
