@@ -1,0 +1,225 @@
+"""What both builders share: finding the source, one cache folder per source, and builds that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+import datasets
+from datasets import config as datasets_config
+
+from .config import EnvironmentDatasetConfig
+from .sources import Source, SourceSpec, locate
+
+logger = logging.getLogger(__name__)
+
+SHARDS = 16  # pieces of a split that processes may share; more processes than this gain nothing
+
+
+class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
+    """Base of the builders: a split is drawn as whole columns at once, and its rows are then written in order.
+
+    Subclasses give `SOURCES`, `TITLE`, `BYTES_PER_ROW`, `_features`, `_columns` and `_example`.
+    """
+
+    TITLE: ClassVar[str]
+    SOURCES: ClassVar[SourceSpec]
+    BYTES_PER_ROW: ClassVar[int] = 512
+    BUILDER_CONFIGS: ClassVar[list]
+    config: EnvironmentDatasetConfig
+
+    def __init__(
+        self,
+        config_name: str | None = None,
+        *,
+        source: str | Path = "auto",
+        cache_dir: str | Path | None = None,
+        **config_kwargs: Any,
+    ):
+        known = [config.name for config in self.BUILDER_CONFIGS]
+        if config_name is not None and config_name not in known:
+            raise ValueError(
+                f"{type(self).__name__} has no config {config_name!r}; choose {', '.join(known)}, and change single "
+                "fields by keyword for a custom one."
+            )
+        for key in config_kwargs:
+            if key not in self.BUILDER_CONFIGS[0].fields():
+                raise ValueError(
+                    f"{type(self).__name__} has no field {key!r}; a config's fields are "
+                    f"{', '.join(self.BUILDER_CONFIGS[0].fields())}."
+                )
+        self.source = str(source)
+        self.data_source: Source | None = None
+        super().__init__(
+            cache_dir=str(cache_dir) if cache_dir is not None else None,
+            dataset_name=self.TITLE,
+            config_name=config_name,
+            **config_kwargs,
+        )
+        self.config.validate()
+
+    def download_and_prepare(self, output_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
+        """Build the dataset, or find it in the cache.
+
+        Takes what [`datasets.DatasetBuilder.download_and_prepare`] takes; `num_proc` changes how fast the rows are
+        written, never the rows.
+
+        Raises:
+            `ConnectionError`, `FileNotFoundError`: the source cannot be had (see `source`).
+            `ValueError`: the source is damaged or too small for the config.
+            `OSError`: too little disk space.
+        """
+        self._use(locate(self.SOURCES, self.source, self._is_built))
+        target = Path(output_dir or self._cache_dir)
+        if not _is_whole(target, self.TITLE):
+            # A build that was killed while replacing an older one may have left the old one's description.
+            (target / datasets_config.DATASET_INFO_FILENAME).unlink(missing_ok=True)
+            _check_space(target, self._estimated_bytes())
+        try:
+            super().download_and_prepare(output_dir, *args, **kwargs)
+        except Exception as error:
+            reason = _root(error)
+            if isinstance(reason, OSError) and reason.errno == errno.ENOSPC:
+                raise OSError(
+                    errno.ENOSPC, f"No disk space left in {target.parent}; free some or give another cache_dir."
+                ) from error
+            if isinstance(reason, ValueError) and isinstance(error, datasets.exceptions.DatasetGenerationError):
+                raise reason from error
+            raise
+
+    def as_dataset(self, split: Any = None, in_memory: bool = False) -> datasets.Dataset | datasets.DatasetDict:
+        """Open the dataset that `download_and_prepare` built: one `split`, or all of them."""
+        if self.data_source is None:
+            raise FileNotFoundError(
+                f"{self.TITLE}/{self.config_id} is not built yet; call .download_and_prepare() first."
+            )
+        return super().as_dataset(split=split, in_memory=in_memory)
+
+    # What subclasses give ----------------------------------------------------------------------------------------
+
+    def _features(self) -> datasets.Features:
+        raise NotImplementedError
+
+    def _columns(self, files: dict[str, Path]) -> dict[str, Callable[[], dict[str, Any]]]:
+        """For each split, a function that draws all its columns: arrays or lists of one length."""
+        raise NotImplementedError
+
+    def _example(self, columns: dict[str, Any], row: int) -> dict[str, Any]:
+        """One row of the columns, as the features expect it."""
+        return {name: column[row] for name, column in columns.items()}
+
+    def _describe(self) -> str:
+        raise NotImplementedError
+
+    CITATION: ClassVar[str] = ""
+
+    # What `datasets` asks for ------------------------------------------------------------------------------------
+
+    def _info(self) -> datasets.DatasetInfo:
+        source = self.data_source
+        text = self._describe()
+        return datasets.DatasetInfo(
+            description=f"{text} Source: {source.title}." if source else text,
+            features=self._features(),
+            citation=self.CITATION,
+            license=source.licence if source else "",
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        if self.data_source is None:  # streaming straight from the builder
+            self._use(locate(self.SOURCES, self.source, self._is_built))
+        assert self.data_source is not None
+        generators = []
+        for split, draw in self._columns(self.data_source.files).items():
+            columns = draw()
+            bounds = np.linspace(0, len(columns["label"]), SHARDS + 1).astype(int)
+            shards = [
+                {name: column[start:stop] for name, column in columns.items()}
+                for start, stop in zip(bounds[:-1], bounds[1:])
+                if stop > start
+            ]
+            generators.append(datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards}))
+        return generators
+
+    def _generate_examples(self, shards: list[dict[str, Any]]) -> Iterator[tuple[Any, dict[str, Any]]]:  # type: ignore[override]
+        key = 0
+        for columns in shards:
+            for row in range(len(columns["label"])):
+                yield key, self._example(columns, row)
+                key += 1
+
+    def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
+        # Here the lock is held and `_output_dir` is the build's temporary folder: a killed build's files go first.
+        for path in Path(self._output_dir).iterdir():
+            path.unlink()
+        super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+
+    # One cache folder per source ---------------------------------------------------------------------------------
+
+    def _use(self, source: Source) -> None:
+        if source.kind != "bundled" or self.source == "bundled":  # otherwise `locate` has said it
+            logger.info("%s/%s: source is %s (%s).", self.TITLE, self.config_id, source.title, source.kind)
+        self.data_source = source
+        self.hash = source.fingerprint
+        self._cache_dir = self._output_dir = self._build_cache_dir()
+        info = self._info()
+        info.builder_name, info.dataset_name = self.name, self.dataset_name
+        info.config_name, info.version = self.config.name, self.config.version
+        self.info = info
+
+    def _is_built(self, fingerprint: str) -> bool:
+        kept, self.hash = self.hash, fingerprint
+        try:
+            return _is_whole(Path(self._build_cache_dir()), self.TITLE)
+        finally:
+            self.hash = kept
+
+    def _estimated_bytes(self) -> int:
+        """An upper bound of the build's size: every environment with all the rows of the largest known source."""
+        small = self.data_source is not None and self.data_source.kind == "bundled"
+        rows = (10_000 if small else 70_000) + (2_000 if small else 10_000) * len(self.config.test_environments)
+        return rows * self.BYTES_PER_ROW
+
+
+def _is_whole(folder: Path, name: str) -> bool:
+    """Whether a finished build is in `folder`: its description, and every file that the description promises."""
+    description = folder / datasets_config.DATASET_INFO_FILENAME
+    if not description.is_file():
+        return False
+    try:
+        splits = datasets.DatasetInfo.from_directory(str(folder)).splits or {}
+    except (OSError, ValueError):
+        return False
+    for split, info in splits.items():
+        files = sorted(folder.glob(f"{name}-{split}*"))
+        if len(files) < max(1, len(info.shard_lengths or [])):
+            return False
+    return bool(splits)
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    parent = folder
+    while not parent.exists():
+        parent = parent.parent
+    if not os.access(parent, os.W_OK):
+        raise PermissionError(f"{parent} cannot be written; give another cache_dir.")
+    free = shutil.disk_usage(parent).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"The build may need {needed / 1e6:.0f} MB, but {parent} has {free / 1e6:.0f} MB free; free some or give "
+            "another cache_dir",
+        )
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
