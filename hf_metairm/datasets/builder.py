@@ -1,4 +1,4 @@
-"""What both builders share: finding the source, one cache folder per source, and builds that are whole or not there."""
+"""What both builders share: finding the source, a cache folder per source, builds that are whole or not there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +27,7 @@ SHARDS = 16  # pieces of a split that processes may share; more processes than t
 class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
     """Base of the builders: a split is drawn as whole columns at once, and its rows are then written in order.
 
-    Subclasses give `SOURCES`, `TITLE`, `BYTES_PER_ROW`, `_features`, `_columns` and `_example`.
+    Subclasses give `SOURCES`, `TITLE`, `_features`, `_columns` and `_describe`.
     """
 
     TITLE: ClassVar[str]
@@ -111,9 +112,9 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
         """For each split, a function that draws all its columns: arrays or lists of one length."""
         raise NotImplementedError
 
-    def _example(self, columns: dict[str, Any], row: int) -> dict[str, Any]:
-        """One row of the columns, as the features expect it."""
-        return {name: column[row] for name, column in columns.items()}
+    def _finish(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Turn some rows' columns into those of the features; this is the part that processes share."""
+        return columns
 
     def _describe(self) -> str:
         raise NotImplementedError
@@ -142,17 +143,23 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
             bounds = np.linspace(0, len(columns["label"]), SHARDS + 1).astype(int)
             shards = [
                 {name: column[start:stop] for name, column in columns.items()}
-                for start, stop in zip(bounds[:-1], bounds[1:])
+                for start, stop in pairwise(bounds)
                 if stop > start
             ]
             generators.append(datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards}))
         return generators
 
-    def _generate_examples(self, shards: list[dict[str, Any]]) -> Iterator[tuple[Any, dict[str, Any]]]:  # type: ignore[override]
+    def _generate_examples(self, shards: list[dict[str, Any]]) -> Iterator[tuple[Any, dict[str, Any]]]:
         key = 0
-        for columns in shards:
-            for row in range(len(columns["label"])):
-                yield key, self._example(columns, row)
+        for shard in shards:
+            # Python's own numbers and strings: numpy's scalars would be encoded one by one, and slowly.
+            columns = {
+                name: column.tolist() if isinstance(column, np.ndarray) else column
+                for name, column in self._finish(dict(shard)).items()
+            }
+            names = list(columns)
+            for values in zip(*columns.values()):
+                yield key, dict(zip(names, values))
                 key += 1
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:

@@ -39,6 +39,10 @@ class Digits:
     def __len__(self) -> int:
         return len(self.digits)
 
+    def take(self, rows: np.ndarray) -> Digits:
+        """The digits of these rows, in this order."""
+        return Digits(self.images[rows], self.digits[rows], self.index[rows])
+
 
 def find_idx_files(folder: Path) -> dict[str, Path]:
     """Find MNIST's four IDX files in `folder` or below it; a name that is missing is missing in the answer too."""
@@ -68,7 +72,8 @@ def read_idx(path: Path) -> np.ndarray:
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * data[3])
     if len(values) != math.prod(shape):
         raise ValueError(
-            f"{path} is damaged: its header announces {math.prod(shape):,} bytes, it holds {len(values):,}; fetch it again."
+            f"{path} is damaged: its header announces {math.prod(shape):,} bytes, it holds {len(values):,}; "
+            "fetch it again."
         )
     return values.reshape(shape)
 

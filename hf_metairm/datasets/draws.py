@@ -36,8 +36,8 @@ def uniform(seed: int, *purpose: str, n: int) -> np.ndarray:
     return (_words(seed, purpose, n) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def flips(seed: int, *purpose: str, n: int, probability: float) -> np.ndarray:
-    """Draw `n` independent events of a `probability` in [0, 1], as a bool array of shape (n,)."""
+def flips(seed: int, *purpose: str, n: int, probability: float | np.ndarray) -> np.ndarray:
+    """Draw `n` independent events of a `probability` in [0, 1] (one for all, or of shape (n,)), as a bool array."""
     return uniform(seed, *purpose, n=n) < probability
 
 

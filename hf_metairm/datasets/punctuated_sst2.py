@@ -90,8 +90,8 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
         bundled_file="movie_reviews.parquet",
         bundled=MOVIE_REVIEWS,
         find=find_files,
-        expected="SST-2's train-*.parquet and validation-*.parquet or train.tsv and dev.tsv, movie_review_snippets.tsv,"
-        " or one TSV file with the columns sentence and label",
+        expected="SST-2's train-*.parquet and validation-*.parquet or train.tsv and dev.tsv, "
+        "movie_review_snippets.tsv, or one TSV file with the columns sentence and label",
     )
     CITATION = """@article{bae2021meta,
   title={Meta-Learned Invariant Risk Minimization},
@@ -158,7 +158,7 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
     def _punctuate(self, split: str, rows: Sentences, p: np.ndarray, *stream: str) -> dict[str, Any]:
         seed, n = self.config.seed, len(rows)
         label = rows.labels ^ flips(seed, split, "label", n=n, probability=self.config.label_noise)
-        follows = label ^ flips(seed, split, "punctuation", *stream, n=n, probability=p)  # type: ignore[arg-type]
+        follows = label ^ flips(seed, split, "punctuation", *stream, n=n, probability=p)
         marks = [MARKS[mark] for mark in follows] if self.config.punctuated else [""] * n
         return {
             "sentence": [f"{text} {mark}".rstrip() for text, mark in zip(rows.texts, marks)],
