@@ -58,8 +58,8 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
         **config_kwargs:
             Fields of [`PunctuatedSST2Config`] for a custom config, such as `environments=(0.3, 0.1)`.
 
-    Columns: `sentence`, `label`, `environment` (such as `"p=0.2"`), `clean_label`, `punctuation` (`"."`, `"!"`, or
-    `""` without the artefact) and `index` (the row in the source file).
+    Columns: `sentence`, `label`, `environment` (such as `"p=0.2"`), `clean_label` and `punctuation` (`"."`, `"!"`,
+    or `""` without the artefact).
 
     Example:
 
@@ -116,7 +116,6 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
                 "environment": datasets.Value("string"),
                 "clean_label": label,
                 "punctuation": datasets.Value("string"),
-                "index": datasets.Value("int32"),
             }
         )
 
@@ -166,5 +165,4 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
             "environment": [environment_name(value) for value in p],
             "clean_label": rows.labels,
             "punctuation": marks,
-            "index": rows.index,
         }

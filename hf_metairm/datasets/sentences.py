@@ -24,19 +24,17 @@ class Sentences:
     Args:
         texts (`list[str]`): the sentences.
         labels (`np.ndarray`): int64 of shape (n,): 0 negative, 1 positive.
-        index (`np.ndarray`): int64 of shape (n,): the row in the source file, counting from 0.
     """
 
     texts: list[str]
     labels: np.ndarray
-    index: np.ndarray
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, rows: np.ndarray) -> Sentences:
         """The sentences of these rows, in this order."""
-        return Sentences([self.texts[row] for row in rows], self.labels[rows], self.index[rows])
+        return Sentences([self.texts[row] for row in rows], self.labels[rows])
 
 
 def drop_final_punctuation(text: str) -> str:
@@ -87,7 +85,7 @@ def _clean(path: Path, texts: list[str], labels: np.ndarray) -> Sentences:
         if text and labels[row] >= 0 and text.lower() not in seen:
             seen.add(text.lower())
             rows.append(row)
-    return Sentences([stripped[row] for row in rows], labels[rows], np.array(rows, dtype=np.int64))
+    return Sentences([stripped[row] for row in rows], labels[rows])
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray]:

@@ -1,0 +1,148 @@
+"""`hf-metairm inspect`: what differs between the environments of anyone's dataset, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import datasets
+    from hf_metairm.datasets.causal import CausalColumn
+    from hf_metairm.datasets.cues import Cue
+    from hf_metairm.datasets.inspection import Inspection
+
+
+READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
+
+
+def inspect(
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="colored_mnist, punctuated_sst2, a file (Parquet, CSV, TSV, JSON), a folder, or a Hub dataset."
+        ),
+    ],
+    config: Annotated[str | None, typer.Option("--config", help="The dataset's config.")] = None,
+    split: Annotated[str, typer.Option(help="The split; several as in 'train+validation'.")] = "train",
+    environment_column: Annotated[
+        str, typer.Option("--environment_column", help="Column that names each row's environment.")
+    ] = "environment",
+    label_column: Annotated[str, typer.Option("--label_column", help="Column of the class.")] = "label",
+    causal_columns: Annotated[
+        str | None,
+        typer.Option("--causal_columns", help="Columns for invariant causal prediction, 'a,b,c' (needs icpy)."),
+    ] = None,
+    most_cues: Annotated[int, typer.Option("--most_cues", help="Cues of each kind to show.")] = 10,
+    source: Annotated[str, typer.Option(help="For the two datasets of this package: where from.")] = "auto",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings here too.")] = None,
+) -> None:
+    """Say how strongly each cue predicts the label in each environment, and what to beware of."""
+    from hf_metairm.datasets.causal import causal_prediction
+    from hf_metairm.datasets.inspection import inspect_dataset
+
+    try:
+        rows = open_dataset(dataset, config, split, source)
+        report = inspect_dataset(
+            rows, environment_column=environment_column, label_column=label_column, most_cues=most_cues
+        )
+        causal = None
+        if causal_columns:
+            columns = [name.strip() for name in causal_columns.split(",") if name.strip()]
+            causal = causal_prediction(rows, columns, environment_column=environment_column, label_column=label_column)
+        show(report, causal)
+        if json_file is not None:
+            found: dict[str, Any] = report.to_dict()
+            if causal is not None:
+                found["invariant_causal_prediction"] = [asdict(column) for column in causal]
+            json_file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except (ValueError, OSError, ImportError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def open_dataset(name: str, config: str | None, split: str, source: str = "auto") -> datasets.Dataset:
+    """Open a dataset of this package, a file, a folder (`save_to_disk` or data files), or one of the Hub.
+
+    Raises:
+        `ValueError`: the file's kind is not known, or there is no such split or config.
+        `FileNotFoundError`: there is no such file, folder or dataset.
+    """
+    from datasets import DatasetDict, load_dataset, load_from_disk
+    from hf_metairm import datasets as metairm_datasets
+
+    for cls in (metairm_datasets.ColoredMNIST, metairm_datasets.PunctuatedSST2):
+        if name == cls.TITLE:
+            builder = cls(config, source=source)
+            builder.download_and_prepare()
+            return builder.as_dataset(split)
+    path = Path(name)
+    if path.is_file():
+        if path.suffix not in READERS:
+            raise ValueError(f"{path}: files of kind {path.suffix!r} cannot be read; give {', '.join(READERS)}.")
+        options = {"sep": "\t"} if path.suffix == ".tsv" else {}
+        return load_dataset(READERS[path.suffix], data_files=str(path), split="train", **options)
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        loaded = load_from_disk(name)
+        if not isinstance(loaded, DatasetDict):
+            return loaded
+        if split not in loaded:
+            raise ValueError(f"{name} has no split {split!r}; it has {', '.join(loaded)}.")
+        return loaded[split]
+    return load_dataset(name, config, split=split)
+
+
+def show(report: Inspection, causal: list[CausalColumn] | None) -> None:
+    """Print the findings as tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("environment", "rows", title="Rows and label shares")
+    labels = list(report.environments[0].labels)
+    shown = labels[:10]
+    for label in shown:
+        table.add_column(label, justify="right")
+    for share in report.environments:
+        table.add_row(share.name, f"{share.rows:,}", *(f"{share.labels[label]:.3f}" for label in shown))
+    console.print(table)
+    if len(labels) > len(shown):
+        console.print(f"(and {len(labels) - len(shown)} more labels)")
+    names = [share.name for share in report.environments]
+    for cues, title in (
+        (report.differing, "Cues whose strength differs: the kind that an invariant method can drop"),
+        (report.stable, "Cues as strong everywhere: content, or a shortcut that no invariant method can tell from it"),
+    ):
+        if cues:
+            console.print(_cue_table(cues, title, names))
+        else:
+            console.print(f"{title}: none.")
+    if causal is not None:
+        table = Table(title="Invariant causal prediction")
+        for heading in ("column", "same relation everywhere, p", "not needed, p (ICP)"):
+            table.add_column(heading)
+        for column in causal:
+            table.add_row(column.column, f"{column.invariant_p_value:.2g}", f"{column.parent_p_value:.2g}")
+        console.print(table)
+        console.print("A small p in the first column: the relation differs. In the second: a cause of the label.")
+    if report.skipped:
+        console.print(f"Not looked at (lists, records, or pictures of several sizes): {', '.join(report.skipped)}.")
+    for warning in report.warnings:
+        console.print(f"[bold yellow]Warning:[/] {warning}")
+
+
+def _cue_table(cues: list[Cue], title: str, names: list[str]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("column", "cue", "speaks for", title=title)
+    for name in names[:10]:
+        table.add_column(name, justify="right")
+    table.add_column("p (same)", justify="right")
+    for cue in cues:
+        strengths = [f"{cue.strength[name]:+.2f}" for name in names[:10]]
+        table.add_row(escape(cue.column), escape(cue.what), escape(cue.label), *strengths, f"{cue.p_value:.1g}")
+    return table

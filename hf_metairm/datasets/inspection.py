@@ -1,0 +1,179 @@
+"""A look at anyone's environment-labelled data before training: what differs between environments, and what cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+import datasets
+
+from .cues import Cue, CueMeter, column_cues
+from .png import decode_pngs
+
+STRONG = 0.1  # correlations below it are not worth a warning
+TINY_ROWS, TINY_PART = 100, 0.05
+IMAGE_ROWS = 10_000  # images are decoded for at most so many rows
+
+
+@dataclass(frozen=True)
+class EnvironmentShare:
+    """Rows of one environment, and the part of them that each label has."""
+
+    name: str
+    rows: int
+    labels: dict[str, float]
+
+
+@dataclass
+class Inspection:
+    """What [`inspect_dataset`] found.
+
+    Args:
+        environments (`list[EnvironmentShare]`): rows and label shares.
+        differing (`list[Cue]`): cues whose strength differs between environments, by how far.
+        stable (`list[Cue]`): cues that are as strong everywhere, strongest first.
+        warnings (`list[str]`): one sentence each.
+        skipped (`list[str]`): columns that were not looked at.
+    """
+
+    environments: list[EnvironmentShare]
+    differing: list[Cue] = field(default_factory=list)
+    stable: list[Cue] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict:
+        """The same as plain dicts and lists, for JSON."""
+        return dataclasses.asdict(self)
+
+
+def inspect_dataset(
+    dataset: datasets.Dataset,
+    *,
+    environment_column: str = "environment",
+    label_column: str = "label",
+    most_cues: int = 10,
+) -> Inspection:
+    """Say how an environment-labelled dataset's environments differ.
+
+    Args:
+        dataset (`datasets.Dataset`):
+            The rows of all environments, as they would be trained on.
+        environment_column (`str`, *optional*, defaults to `"environment"`):
+            Names each row's environment.
+        label_column (`str`, *optional*, defaults to `"label"`):
+            The class to be predicted: at most 1,000 distinct values.
+        most_cues (`int`, *optional*, defaults to `10`):
+            How many cues of each kind to report.
+
+    Returns:
+        [`Inspection`].
+
+    Raises:
+        `ValueError`: a column is missing or has rows without a value, the dataset is empty, or the label is no class.
+    """
+    for column in (environment_column, label_column):
+        if column not in dataset.column_names:
+            raise ValueError(f"There is no column {column!r}; the columns are {', '.join(dataset.column_names)}.")
+    if environment_column == label_column:
+        raise ValueError(f"environment_column and label_column are both {label_column!r}; name two columns.")
+    if not len(dataset):
+        raise ValueError("The dataset has no rows.")
+    environments, environment_names = _codes(dataset, environment_column)
+    labels, label_names = _codes(dataset, label_column)
+    if len(label_names) > 1000:
+        raise ValueError(
+            f"Column {label_column!r} has {len(label_names):,} distinct values, so it is no class label; name another."
+        )
+    shares = [
+        EnvironmentShare(
+            name,
+            int((environments == e).sum()),
+            {label: float((labels[environments == e] == y).mean()) for y, label in enumerate(label_names)},
+        )
+        for e, name in enumerate(environment_names)
+    ]
+    report = Inspection(shares)
+    meter = CueMeter(labels, label_names, environments, environment_names)
+    cues: list[Cue] = []
+    for column in dataset.column_names:
+        if column not in (environment_column, label_column):
+            found = _cues(dataset, column, meter, (labels, label_names, environments, environment_names))
+            if found is None:
+                report.skipped.append(column)
+            else:
+                cues += found
+    threshold = 0.001 / max(1, len(cues))  # Bonferroni: all cues are looked at, so chance has that many tries
+    differing = [cue for cue in cues if cue.p_value < threshold and cue.strongest >= STRONG / 2]
+    stable = [cue for cue in cues if cue.p_value >= threshold and cue.strongest >= STRONG]
+    report.differing = sorted(differing, key=lambda cue: -cue.spread)[:most_cues]
+    report.stable = sorted(stable, key=lambda cue: -cue.strongest)[:most_cues]
+    report.warnings = _warnings(report, label_names)
+    return report
+
+
+def _codes(dataset: datasets.Dataset, column: str) -> tuple[np.ndarray, list[str]]:
+    """The column as integers 0 … m − 1 and their names, in the order of the values."""
+    values = _table(dataset, column)
+    if values.null_count:
+        raise ValueError(f"{values.null_count:,} rows have no value in column {column!r}; drop or fill them.")
+    feature = dataset.features[column]
+    if isinstance(feature, datasets.ClassLabel):
+        return values.to_numpy().astype(np.int64), list(feature.names)
+    if pa.types.is_nested(values.type):
+        raise ValueError(f"Column {column!r} holds lists or records; name a column with one value per row.")
+    distinct, codes = np.unique(np.array(values.to_pylist()), return_inverse=True)
+    return codes, [str(value) for value in distinct]
+
+
+def _table(dataset: datasets.Dataset, column: str) -> pa.ChunkedArray:
+    return dataset.select_columns([column]).with_format("arrow")[:][column]
+
+
+def _cues(dataset: datasets.Dataset, column: str, meter: CueMeter, codes: tuple) -> list[Cue] | None:
+    feature = dataset.features[column]
+    if isinstance(feature, datasets.Image):
+        labels, label_names, environments, environment_names = codes
+        rows = np.linspace(0, len(dataset) - 1, min(len(dataset), IMAGE_ROWS)).astype(int)
+        try:
+            pixels = decode_pngs(_table(dataset.select(rows), column))
+        except (ValueError, OSError):
+            return None  # files elsewhere, or pictures of several sizes
+        meter = CueMeter(labels[rows], label_names, environments[rows], environment_names)
+        means = pixels.mean(axis=(1, 2))
+        return [
+            meter.measure(column, f"mean {color}", means[:, c]) for c, color in enumerate(("red", "green", "blue"))
+        ]
+    values = _table(dataset, column)
+    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
+        return None
+    names = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+    return column_cues(meter, column, values, names)
+
+
+def _warnings(report: Inspection, label_names: list[str]) -> list[str]:
+    warnings = []
+    environments = report.environments
+    if len(environments) == 1:
+        warnings.append(
+            f"There is one environment, {environments[0].name!r}: invariance takes at least two to compare."
+        )
+    largest = max(share.rows for share in environments)
+    for share in environments:
+        if share.rows < TINY_ROWS or share.rows < TINY_PART * largest:
+            warnings.append(
+                f"Environment {share.name!r} is tiny ({share.rows:,} rows; the largest has {largest:,}): its risk is "
+                "mostly noise, and its few rows are repeated very often."
+            )
+        missing = [label for label in label_names if share.labels[label] == 0]
+        if missing:
+            warnings.append(f"Environment {share.name!r} has no row with label {', '.join(missing[:5])}.")
+    if len(environments) > 1 and not report.differing:
+        warnings.append(
+            "The environments look alike: no cue differs in strength by more than chance, so there is nothing that an "
+            "invariant method could learn to drop."
+        )
+    return warnings
