@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+
 if TYPE_CHECKING:
     from hf_metairm.datasets.builder import EnvironmentDatasetBuilder
 
@@ -20,9 +21,7 @@ def parse_field(text: str) -> tuple[str, Any]:
     try:
         parsed = json.loads(f"[{value}]")
     except ValueError as error:
-        raise ValueError(
-            f"--set {text}: {value!r} is neither a number, true or false, nor a list of these."
-        ) from error
+        raise ValueError(f"--set {text}: {value!r} is no number, truth value or list of them.") from error
     many = name.strip() in ("environments", "test_environments")
     return name.strip(), tuple(parsed) if many or len(parsed) != 1 else parsed[0]
 

@@ -4,6 +4,7 @@ from .colored_mnist import ColoredMNIST, ColoredMNISTConfig
 from .punctuated_sst2 import PunctuatedSST2, PunctuatedSST2Config
 from .tensors import TensorRows, image_tensors
 
+
 __all__ = [
     "ColoredMNIST",
     "ColoredMNISTConfig",

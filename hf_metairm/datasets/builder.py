@@ -11,13 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 import datasets
+import numpy as np
 from datasets import config as datasets_config
 
 from .config import EnvironmentDatasetConfig
 from .sources import Source, SourceSpec, locate
+
 
 logger = logging.getLogger(__name__)
 

@@ -6,16 +6,16 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+import datasets
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
-
-import datasets
 
 from .builder import EnvironmentDatasetBuilder
 from .colored_mnist import ColoredMNIST
 from .config import environment_name
 from .figures import figures
+
 
 PROJECT = "https://pypi.org/project/hf-metairm/"
 _COLUMN_TEXT = {

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain, combinations
 
+import datasets
 import numpy as np
 import pyarrow as pa
 
-import datasets
-
 from .inspection import _codes, _table
+
 
 MOST_COLUMNS = 8
 MOST_VALUES = 50

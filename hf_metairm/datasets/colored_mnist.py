@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 import datasets
+import numpy as np
 
 from .builder import EnvironmentDatasetBuilder
 from .coloring import MOST_PATCHES, add_patch, paint, shrink

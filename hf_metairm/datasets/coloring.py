@@ -11,6 +11,7 @@ import colorsys
 
 import numpy as np
 
+
 PATCH = 2  # side of the patch, in pixels of a 14 × 14 image
 MOST_PATCHES = 4
 

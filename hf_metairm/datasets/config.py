@@ -10,6 +10,7 @@ from typing import Any
 
 import datasets
 
+
 VERSION = datasets.Version("1.0.0")  # to be raised whenever the same config and seed give other rows
 TEST_ENVIRONMENTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -49,15 +50,18 @@ class EnvironmentDatasetConfig(datasets.BuilderConfig):
 
     def validate(self) -> None:
         """Raise `ValueError` with one sentence for the first field whose value makes no sense."""
-        for field in ("environments", "test_environments"):
-            values = getattr(self, field)
+        for name in ("environments", "test_environments"):
+            values = getattr(self, name)
             if isinstance(values, (int, float, str)) or not len(values):
-                raise ValueError(f"{field} must be a non-empty sequence of probabilities, such as (0.2, 0.1).")
-            values = tuple(float(_probability(field, p)) for p in values)
+                raise ValueError(f"{name} must be a non-empty sequence of probabilities, such as (0.2, 0.1).")
+            values = tuple(float(_probability(name, p)) for p in values)
             if len({environment_name(p) for p in values}) < len(values):
-                raise ValueError(f"{field}={values} names an environment twice; give each probability once.")
-            setattr(self, field, values)
+                raise ValueError(f"{name}={values} names an environment twice; give each probability once.")
+            setattr(self, name, values)
         self.label_noise = float(_probability("label_noise", self.label_noise))
+        for field in dataclasses.fields(self):
+            if field.type == "bool" and not isinstance(getattr(self, field.name), bool):
+                raise ValueError(f"{field.name} must be True or False, not {getattr(self, field.name)!r}.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(f"seed must be an integer of at least 0, not {self.seed!r}.")
         if not isinstance(self.train_fraction, (int, float)) or not 0 < self.train_fraction <= 1:

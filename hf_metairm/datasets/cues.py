@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+
 MOST_VALUES = 50  # a column with more distinct values is a number or a text, not a category
 MOST_WORDS = 2_000
 WORD_ROWS = 20  # rarer words tell nothing

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+
 NUM_TRAIN, NUM_FILE = 50_000, 60_000
 _IDX_NAMES = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 

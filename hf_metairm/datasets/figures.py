@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 import datasets
+import numpy as np
 
 from .punctuated_sst2 import MARKS
 

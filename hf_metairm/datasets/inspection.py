@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 
+import datasets
 import numpy as np
 import pyarrow as pa
 
-import datasets
-
 from .cues import Cue, CueMeter, column_cues
 from .png import decode_pngs
+
 
 STRONG = 0.1  # correlations below it are not worth a warning
 TINY_ROWS, TINY_PART = 100, 0.05

@@ -15,6 +15,7 @@ import zlib
 import numpy as np
 import pyarrow as pa
 
+
 _HEAD = 8 + 25 + 8 + 2 + 5  # signature, IHDR chunk, IDAT's length and name, zlib header, header of the stored block
 _TAIL = 4 + 4 + 12  # Adler-32, IDAT's CRC, IEND chunk
 

@@ -6,14 +6,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import datasets
 import pyarrow.parquet as pq
 from huggingface_hub import HfApi
-
-import datasets
 
 from .builder import EnvironmentDatasetBuilder
 from .card import check_alike, data_path, dataset_card
 from .samples import draw_samples
+
 
 ROW_GROUP = 10_000  # rows that a reader fetches at once: about a megabyte
 

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 import datasets
+import numpy as np
 
 from .builder import EnvironmentDatasetBuilder
 from .config import EnvironmentDatasetConfig, environment_name, rows_per_environment
 from .draws import flips, permutation
 from .sentences import MOVIE_REVIEWS, Sentences, find_files, roles_from_files
 from .sources import SourceSpec
+
 
 MARKS = ("!", ".")  # by label: negative, positive
 

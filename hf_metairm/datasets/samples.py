@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 import datasets
+import numpy as np
 
 
 def draw_samples(splits: datasets.DatasetDict, path: Path, *, per_environment: int = 12) -> None:

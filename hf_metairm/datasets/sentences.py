@@ -12,6 +12,7 @@ import numpy as np
 from .digits import read_parquet_table
 from .draws import permutation
 
+
 TEST_ROWS, VALIDATION_ROWS = 1_500, 1_000
 LONG = 10  # words: only sentences at least this long are held out of SST-2's training phrases
 _FINAL_PUNCTUATION = re.compile(r"[\s.!?…,;:'\"`\-–—]+$")

@@ -14,6 +14,7 @@ import huggingface_hub
 from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.utils import get_session
 
+
 logger = logging.getLogger(__name__)
 
 BUNDLED = Path(__file__).parent / "bundled"

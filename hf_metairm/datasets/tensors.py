@@ -6,10 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
-
-import datasets
 
 from .coloring import channels
 from .png import decode_pngs
