@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 _MODULE_OF = {
     "ColoredMNIST": "datasets",
-    "EnvironmentBatchSampler": "environments",
+    "EnvironmentSampler": "environments",
     "EnvironmentConfig": "trainers",
     "EnvironmentTrainer": "trainers",
     "MetaIRMConfig": "trainers",
@@ -25,7 +25,7 @@ __all__ = sorted(_MODULE_OF)
 
 if TYPE_CHECKING:
     from .datasets import ColoredMNIST, PunctuatedSST2
-    from .environments import EnvironmentBatchSampler
+    from .environments import EnvironmentSampler
     from .trainers import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
 
 

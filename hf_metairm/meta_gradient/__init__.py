@@ -9,6 +9,7 @@ from .hessian import SCHEMES
 from .meta_gradient import META_GRADIENTS, MetaGradient, draw_pairs, meta_gradient, trainable_parameters
 from .std_loss import StdLoss
 
+
 __all__ = [
     "META_GRADIENTS",
     "SCHEMES",

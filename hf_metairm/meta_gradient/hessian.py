@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .oracles import FunctionalOracle, InPlaceOracle, Vector, add_, differentiate
+from .replay import Randomness, buffers_kept
+
 
 SCHEMES = ("forward", "central")
 
@@ -46,7 +47,7 @@ def finite_difference(
     more, or central, (∇R(θ + εu) − ∇R(θ − εu)) ‖v‖/2ε, which costs two. Every one of them draws the same dropout masks
     and leaves batch-norm statistics as it found them.
     """
-    randomness = _Randomness(point[0].device)
+    randomness = Randomness(point[0].device)
     risk, gradient = _averaged_gradient(oracle, environment, point)
 
     def product(vector: Vector) -> Vector:
@@ -54,13 +55,13 @@ def finite_difference(
         if not norm > 0:
             return [torch.zeros_like(v) for v in vector]
         step = step_size(point, scheme)
-        with randomness.replayed(), _buffers_kept(oracle.processes.module):
+        with randomness.replayed(), buffers_kept(oracle.processes.module):
             ahead = _averaged_gradient(oracle, environment, point, vector, step / norm)[1]
         if scheme == "forward":
             torch._foreach_sub_(ahead, gradient)
             torch._foreach_mul_(ahead, norm / step)
             return ahead
-        with randomness.replayed(), _buffers_kept(oracle.processes.module):
+        with randomness.replayed(), buffers_kept(oracle.processes.module):
             behind = _averaged_gradient(oracle, environment, point, vector, -step / norm)[1]
         torch._foreach_sub_(ahead, behind)
         torch._foreach_mul_(ahead, norm / (2 * step))
@@ -87,7 +88,7 @@ def exact(oracle: FunctionalOracle, environment: int, point: Vector) -> Lineariz
     """
     micro_batches = oracle.batches[environment]
     leaves = [p if p.requires_grad else p.detach().requires_grad_() for p in point]
-    randomness = _Randomness(leaves[0].device)
+    randomness = Randomness(leaves[0].device)
     graph: tuple[Tensor, Vector] | None = None
     if len(micro_batches) == 1:
         graph = _gradient_with_graph(oracle, micro_batches[0], leaves)
@@ -104,7 +105,7 @@ def exact(oracle: FunctionalOracle, environment: int, point: Vector) -> Lineariz
             graph = None
             return products
         totals: list[Vector | None] = [None] * len(vectors)
-        with randomness.replayed(), _buffers_kept(oracle.processes.module):
+        with randomness.replayed(), buffers_kept(oracle.processes.module):
             for batch in micro_batches:
                 parts = _double_backward(_gradient_with_graph(oracle, batch, leaves)[1], leaves, vectors)
                 totals = [add_(total, part) for total, part in zip(totals, parts)]
@@ -161,40 +162,3 @@ def _double_backward(gradient: Vector, leaves: Vector, vectors: list[Vector]) ->
 def _norm(vector: Vector) -> float:
     norm = torch.nn.utils.get_total_norm(vector)
     return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
-
-
-class _Randomness:
-    """The state of the random generators now, to be drawn from once more later: the same dropout masks."""
-
-    def __init__(self, device: torch.device):
-        self._devices = [device] if device.type != "cpu" else []
-        self._module = getattr(torch, device.type, None) if self._devices else None
-        self._cpu = torch.get_rng_state()
-        self._device_states = [self._module.get_rng_state(d) for d in self._devices] if self._module else []
-
-    @contextmanager
-    def replayed(self) -> Iterator[None]:
-        kept = _Randomness(self._devices[0] if self._devices else torch.device("cpu"))
-        self._restore()
-        try:
-            yield
-        finally:
-            kept._restore()
-
-    def _restore(self) -> None:
-        torch.set_rng_state(self._cpu)
-        if self._module:
-            for device, state in zip(self._devices, self._device_states):
-                self._module.set_rng_state(state, device)
-
-
-@contextmanager
-def _buffers_kept(module: nn.Module) -> Iterator[None]:
-    buffers = list(module.buffers())
-    kept = [b.clone() for b in buffers]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in zip(buffers, kept):
-                buffer.copy_(value)

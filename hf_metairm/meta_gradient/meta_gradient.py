@@ -10,10 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .hessian import SCHEMES, exact, finite_difference, first_order
+from .hessian import SCHEMES, Linearization, exact, finite_difference, first_order
 from .oracles import FunctionalOracle, InPlaceOracle, Risk, Vector, add_
 from .processes import Processes
 from .std_loss import Pair, StdLoss
+
 
 META_GRADIENTS = ("exact", "finite_difference", "first_order")
 
@@ -151,7 +152,8 @@ def meta_gradient(
     std_loss.start()
     try:
         for i, outer in pairs.items():
-            point, steps = oracle.theta, []
+            point = oracle.theta
+            steps: list[Linearization] = []
             for step in range(inner_steps):
                 if step > 0:
                     point = [p.detach() - inner_learning_rate * g for p, g in zip(point, steps[-1].gradient)]

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from .processes import Processes
 
+
 Risk = Callable[[nn.Module, Any], Tensor]
 Vector = list[Tensor]
 
@@ -51,7 +52,7 @@ class InPlaceOracle:
     @torch.no_grad()
     def move(self, base: Vector, direction: Vector | None = None, scale: float | Tensor = 0.0) -> None:
         """Let the model's parameters be base + scale · direction."""
-        torch._foreach_copy_(self.parameters, base)
+        torch._foreach_copy_(list[Tensor](self.parameters), base)
         if direction is not None:
             # One tensor at a time: no second vector of the model's size is ever alive.
             for parameter, d in zip(self.parameters, direction):

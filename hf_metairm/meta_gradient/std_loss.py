@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+
 Pair = tuple[int, int]
 
 
@@ -46,7 +47,7 @@ class StdLoss:
         value = loss
         if self.momentum > 0:
             average, count = self._averages.get(pair, (torch.zeros_like(loss), 0))
-            average, count = self.momentum * average + (1 - self.momentum) * loss, count + 1
+            average, count = self.momentum * average.to(loss) + (1 - self.momentum) * loss, count + 1
             self._averages[pair] = (average, count)
             value = average / (1 - self.momentum**count)
         if self._origin is None:
@@ -72,6 +73,6 @@ class StdLoss:
         """The running means, as plain numbers that JSON keeps bit for bit."""
         return {"averages": [[i, j, float(a), n] for (i, j), (a, n) in self._averages.items()]}
 
-    def load_state_dict(self, state: dict[str, list], like: Tensor) -> None:
-        """Put the running means of [`state_dict`] back, with the dtype and device of `like`."""
-        self._averages = {(i, j): (like.new_tensor(a), n) for i, j, a, n in state["averages"]}
+    def load_state_dict(self, state: dict[str, list]) -> None:
+        """Put the running means of [`state_dict`] back."""
+        self._averages = {(i, j): (torch.tensor(a, dtype=torch.float64), n) for i, j, a, n in state["averages"]}

@@ -1,4 +1,4 @@
-"""Small models with the corners that meta-gradients trip over: dropout, tied and unused parameters, attention, LoRA."""
+"""Small models with the corners that meta-gradients trip over: dropout, tied and unused parameters, LoRA."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from torch import nn
 class SmallMLP(nn.Module):
     """Two layers that share one matrix, dropout, and a parameter that nothing uses."""
 
-    def __init__(self, dropout: float = 0.2):
+    def __init__(self, dropout: float = 0.2, tied: bool = True):
         super().__init__()
         self.first = nn.Linear(6, 6)
         self.second = nn.Linear(6, 6)
-        self.second.weight = self.first.weight
+        if tied:
+            self.second.weight = self.first.weight
         self.last = nn.Linear(6, 3)
         self.unused = nn.Parameter(torch.ones(2))
         self.dropout = nn.Dropout(dropout)

@@ -1,4 +1,4 @@
-"""The meta-IRM objective written down as it stands, every graph kept: what the library's gradient is checked against."""
+"""The meta-IRM objective as it stands, every graph kept: what the library's gradient is checked against."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def reference_gradient(
 
 def relative_error(ours, reference) -> float:
     """‖ours − reference‖ / ‖reference‖ over all parameters together."""
-    difference = sum(((a - b) ** 2).sum() for a, b in zip(ours, reference)) ** 0.5
-    return float(difference / sum((b**2).sum() for b in reference) ** 0.5)
+    difference = sum(float(((a - b).detach() ** 2).sum()) for a, b in zip(ours, reference)) ** 0.5
+    return difference / sum(float((b.detach() ** 2).sum()) for b in reference) ** 0.5

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import BatchSampler
+
+from hf_metairm.environments import (
+    EnvironmentCollator,
+    EnvironmentSampler,
+    read_environments,
+    split_by_environment,
+)
+
+
+def blocks(sampler):
+    return list(BatchSampler(sampler, sampler.rows_per_block, drop_last=False))
+
+
+@pytest.mark.parametrize(
+    ("values", "feature", "names"),
+    [
+        (["b", "a", "b"], datasets.Value("string"), ("a", "b")),
+        ([2011, 2009, 2011], datasets.Value("int64"), ("2009", "2011")),
+        ([1, 0, 1], datasets.ClassLabel(names=["zurich", "bern"]), ("zurich", "bern")),
+    ],
+)
+def test_column_may_be_strings_integers_or_class_label(values, feature, names):
+    dataset = datasets.Dataset.from_dict({"environment": values}, features=datasets.Features({"environment": feature}))
+    found = read_environments(dataset)
+    assert found.names == names
+    assert found.ids.tolist() == [1, 0, 1]
+    assert read_environments(dataset.select([1, 2])).ids.tolist() == [0, 1], "indices of a selection are respected"
+
+
+def test_rows_as_plain_dictionaries():
+    assert read_environments([{"site": "x"}, {"site": "y"}], "site").names == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"place": ["a"]}, "no column 'environment'"),
+        ({"environment": ["a", None]}, "1 of 2 rows have no value"),
+        ({"environment": [0.2, 0.1]}, "strings, integers or a ClassLabel"),
+        ({"environment": [True, False]}, "strings, integers or a ClassLabel"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(column, message):
+    with pytest.raises(ValueError, match=message):
+        read_environments(datasets.Dataset.from_dict(column))
+    with pytest.raises(ValueError, match="length"):
+        read_environments(iter([]))
+
+
+def test_every_block_is_balanced_and_the_largest_environment_shown_once():
+    ids = np.repeat([0, 1, 2], [40, 11, 23])
+    sampler = EnvironmentSampler(ids, rows_per_block=12, seed=1)
+    seen = Counter()
+    for block in blocks(sampler):
+        assert Counter(ids[block].tolist()) == {0: 4, 1: 4, 2: 4}
+        seen.update(block)
+    assert len(blocks(sampler)) == 10
+    assert {seen[row] for row in range(40)} == {1}
+    smaller = [seen[row] for row in range(40, 51)]
+    assert sum(smaller) == 40
+    assert max(smaller) - min(smaller) <= 1, "the smaller environments are gone through evenly"
+
+
+def test_last_step_is_filled_up_or_dropped():
+    ids = np.repeat([0, 1], [10, 10])
+    assert len(blocks(EnvironmentSampler(ids, 8))) == 3
+    assert len(blocks(EnvironmentSampler(ids, 8, drop_last=True))) == 2
+    assert len(EnvironmentSampler(ids, 8)) == len(list(EnvironmentSampler(ids, 8))) == 24
+
+
+def test_order_comes_from_seed_and_epoch_alone():
+    ids = np.repeat([0, 1], [30, 20])
+
+    def order(seed, epoch):
+        torch.manual_seed(np.random.randint(1000))
+        sampler = EnvironmentSampler(ids, 10, seed=seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+
+
+@pytest.mark.parametrize("per_batch", [None, 2])
+def test_a_step_shows_the_same_rows_however_it_is_cut_into_blocks(per_batch):
+    ids = np.repeat([0, 1, 2], [37, 25, 31])
+    whole = blocks(EnvironmentSampler(ids, 12, environments_per_batch=per_batch))
+    cut = blocks(EnvironmentSampler(ids, 6, blocks_per_step=2, environments_per_batch=per_batch))
+    joined = [first + second for first, second in zip(cut[::2], cut[1::2])]
+    assert [sorted(block) for block in whole] == [sorted(block) for block in joined]
+
+
+def test_environments_per_batch_draws_them_anew():
+    ids = np.repeat(np.arange(5), 20)
+    drawn = [tuple(np.unique(ids[block])) for block in blocks(EnvironmentSampler(ids, 8, environments_per_batch=2))]
+    assert {len(pair) for pair in drawn} == {2}
+    assert len(set(drawn)) > 3
+    assert len(drawn) == 13, "as many rows as five environments of 20 have"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rows_per_block": 7}, "multiple of 2, such as 6"),
+        ({"rows_per_block": 1}, "multiple of 2, such as 2"),
+        ({"rows_per_block": 24}, "Environment 'small' has 5 rows, fewer than its share of 12"),
+        ({"rows_per_block": 8, "blocks_per_step": 2}, "fewer than its share of 8"),
+        ({"rows_per_block": 6, "environments_per_batch": 3}, "from 2 to 2, or None"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        EnvironmentSampler(np.repeat([0, 1], [20, 5]), names=["large", "small"], **options)
+
+
+def test_collator_carries_the_environment_past_another_one():
+    collator = EnvironmentCollator(lambda rows: {"x": torch.tensor([r["x"] for r in rows])}, "site", {"a": 0, "b": 4})
+    batch = collator([{"x": 1, "site": "b"}, {"x": 2, "site": "a"}])
+    assert batch["site"].tolist() == [4, 0]
+    assert set(batch) == {"x", "site"}
+    ready = EnvironmentCollator(None, "site", {"a": 0, "b": 4}, columns=["x"])
+    batch = ready({"x": torch.ones(2), "digit": torch.ones(2), "site": ["a", "b"]})
+    assert set(batch) == {"x", "site"}
+
+
+def test_split_keeps_rows_together():
+    batch = {"x": torch.arange(4), "y": torch.arange(8).reshape(4, 2), "scale": torch.tensor(2.0)}
+    parts = split_by_environment(batch, torch.tensor([1, 0, 1, 0]))
+    assert parts[0]["x"].tolist() == [1, 3]
+    assert parts[1]["y"].tolist() == [[0, 1], [4, 5]]
+    assert parts[1]["scale"] == 2.0
