@@ -1,0 +1,41 @@
+"""The full MNIST, where the folder named by `HF_METAIRM_DATA` holds it; skipped otherwise."""
+
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hf_metairm.datasets import ColoredMNIST
+
+from .checks import check_construction, check_digits, check_ideal_classifiers, check_images
+
+
+DATA = Path(os.environ.get("HF_METAIRM_DATA", "/nonexistent"))
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="HF_METAIRM_DATA names no folder")
+
+
+@pytest.mark.parametrize("config", [config.name for config in ColoredMNIST.BUILDER_CONFIGS])
+def test_every_config_is_what_it_says(config, tmp_path):
+    start = time.monotonic()
+    builder = ColoredMNIST(config, source=DATA, cache_dir=tmp_path)
+    builder.download_and_prepare()
+    seconds = time.monotonic() - start
+    dataset = builder.as_dataset()
+    part = {"binary_half": 2, "binary_quarter": 4}.get(config, 1)
+    assert dataset["train"].num_rows == 50_000 // part
+    assert dataset["validation"].num_rows == 10_000
+    assert dataset["test"].num_rows == 90_000
+    check_construction(builder)
+    check_digits(builder)
+    check_images(builder)
+    if builder.config.num_classes == 2 and builder.config.colored:
+        check_ideal_classifiers(builder)
+    if config == "binary":
+        assert seconds <= 60
+        assert builder.as_tensors("train")["pixel_values"].shape == (50_000, 2, 14, 14)
+        if sys.platform == "linux":  # kilobytes there
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss <= 2 * 2**20
