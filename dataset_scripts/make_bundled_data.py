@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from hf_metairm.datasets.digits import find_idx_files, read_idx
 
+
 # Each digit keeps the role that it has in the full protocol, so that a model trained on the bundled digits may be
 # tested on the full MNIST and the reverse: training digits are training digits in both, and so on.
 ROLES = {"train": ("train", 0, 7_000), "test": ("train", 50_000, 2_000), "validation": ("t10k", 0, 1_000)}

@@ -13,6 +13,7 @@ from hf_metairm.datasets import ColoredMNIST
 from hf_metairm.datasets.inspection import inspect_dataset
 from hf_metairm.datasets.publish import push_to_hub, write_parquet
 
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("output")
 parser.add_argument("--source", default="auto")
@@ -25,6 +26,6 @@ for builder in builders:
     report = inspect_dataset(builder.as_dataset("train"))
     cue = report.differing[0] if report.differing else None
     print(builder.config_id, [f"{cue.column} {cue.what}", cue.strength] if cue else "no cue differs", report.warnings)
-write_parquet(builders, arguments.output, repo_id=arguments.push_to_hub)
+write_parquet(builders, arguments.output, repo_id=arguments.push_to_hub or "USERNAME/colored_mnist")
 if arguments.push_to_hub:
     print(push_to_hub(builders, arguments.push_to_hub, folder=arguments.output))

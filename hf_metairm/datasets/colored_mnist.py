@@ -185,7 +185,8 @@ class ColoredMNIST(EnvironmentDatasetBuilder):
 
         Returns:
             [`TensorRows`] with `pixel_values` (float32 in [0, 1], shape (n, channels, size, size)), `labels` (int64)
-            and `environment` (strings).
+            and `environment` (strings). A row takes 4 · channels · size² bytes: 78 MB for `binary`'s training rows,
+            700 MB for all nine test environments of `k10`, so name those that are needed.
 
         Raises:
             `ValueError`: no such environment in this split.

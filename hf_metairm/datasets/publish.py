@@ -23,8 +23,8 @@ def write_parquet(
 ) -> list[Path]:
     """Write prepared configs as a dataset repository: Parquet files, card and picture.
 
-    `datasets.load_dataset(folder, config)` reads the folder as it reads the Hub. Each file is written under another
-    name first and then moved, the card last, so a folder with a card is whole.
+    `datasets.load_dataset(folder, config)` reads the folder as it reads the Hub. Everything is written to a folder
+    beside it, and moved when it is whole: a build that is killed leaves the folder as it was.
 
     Args:
         builders (`list[EnvironmentDatasetBuilder]`):
@@ -40,24 +40,40 @@ def write_parquet(
     Raises:
         `ValueError`: builders of several datasets or sources.
     """
-    folder = Path(folder)
     check_alike(builders)
-    (folder / "README.md").unlink(missing_ok=True)
-    paths = []
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".incomplete", dir=folder.parent))
+    partial.chmod(0o755)
+    try:
+        names = _write(builders, partial, repo_id or str(folder))
+        if not folder.exists():
+            partial.rename(folder)
+        else:
+            # The card goes first and comes last: without one, the folder is no dataset with these configs.
+            (folder / "README.md").unlink(missing_ok=True)
+            for name in names:
+                (folder / name).parent.mkdir(exist_ok=True)
+                (partial / name).replace(folder / name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return [folder / name for name in names]
+
+
+def _write(builders: list[EnvironmentDatasetBuilder], folder: Path, repo_id: str) -> list[str]:
+    names: list[str] = []
     sizes: dict[str, int] = {}
     for builder in builders:
         for split, dataset in builder.as_dataset().items():
-            path = folder / data_path(builder.config_id, str(split))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".incomplete")
-            _write_table(dataset, partial)
-            partial.replace(path)
-            paths.append(path)
+            names.append(data_path(builder.config_id, str(split)))
+            path = folder / names[-1]
+            path.parent.mkdir(exist_ok=True)
+            _write_table(dataset, path)
             sizes[builder.config_id] = sizes.get(builder.config_id, 0) + path.stat().st_size
     default = next((b for b in builders if b.config_id == b.DEFAULT_CONFIG_NAME), builders[0])
     draw_samples(default.as_dataset(), folder / "samples.png")
-    dataset_card(builders, repo_id or str(folder), sizes).save(folder / "README.md")
-    return [*paths, folder / "samples.png", folder / "README.md"]
+    dataset_card(builders, repo_id, sizes).save(folder / "README.md")
+    return [*names, "samples.png", "README.md"]
 
 
 def _write_table(dataset: datasets.Dataset, path: Path) -> None:

@@ -45,7 +45,7 @@ def draw_samples(splits: datasets.DatasetDict, path: Path, *, per_environment: i
         else:
             labels = part.features["label"].names
             for line, row in enumerate(part):
-                text = row["sentence"] if len(row["sentence"]) <= 105 else "… " + row["sentence"][-103:]
+                text = row["sentence"] if len(row["sentence"]) <= 150 else "… " + row["sentence"][-148:]
                 axes.text(
                     0.01, 1 - (line + 0.5) / lines, f"{labels[row['label']]:>8}", size=8, va="center", weight="bold"
                 )

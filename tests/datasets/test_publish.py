@@ -38,7 +38,27 @@ def test_a_folder_loads_as_the_hub_would(sentences, tmp_path):
         assert all(_equal(loaded[split], builder.as_dataset(split)) for split in loaded)
     default = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert _equal(default["train"], sentences[1].as_dataset("train"))  # the dataset's own default, given second
-    assert not list(tmp_path.rglob("*.incomplete"))
+    assert [path.name for path in tmp_path.glob("*incomplete*")] == []
+
+
+def test_a_folder_is_replaced_when_the_new_one_is_whole(sentences, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    write_parquet(sentences[:1], out)
+    (out / "notes.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def fail(*args, **kwargs):
+        raise OSError("no disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hf_metairm.datasets.publish.draw_samples", fail)
+        with pytest.raises(OSError, match="no disk"):
+            write_parquet(sentences, out)
+    assert {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    write_parquet(sentences, out)
+    assert (out / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["noise_25", "vanilla"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".incomplete")] == []
 
 
 def test_the_picture_shows_every_kind_of_environment(digits, sentences, tmp_path):
