@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+
 if TYPE_CHECKING:
     import datasets
+
     from hf_metairm.datasets.causal import CausalColumn
     from hf_metairm.datasets.cues import Cue
     from hf_metairm.datasets.inspection import Inspection
@@ -72,6 +74,8 @@ def open_dataset(name: str, config: str | None, split: str, source: str = "auto"
         `FileNotFoundError`: there is no such file, folder or dataset.
     """
     from datasets import DatasetDict, load_dataset, load_from_disk
+    from datasets.exceptions import DatasetGenerationError
+
     from hf_metairm import datasets as metairm_datasets
 
     for cls in (metairm_datasets.ColoredMNIST, metairm_datasets.PunctuatedSST2):
@@ -84,7 +88,10 @@ def open_dataset(name: str, config: str | None, split: str, source: str = "auto"
         if path.suffix not in READERS:
             raise ValueError(f"{path}: files of kind {path.suffix!r} cannot be read; give {', '.join(READERS)}.")
         options = {"sep": "\t"} if path.suffix == ".tsv" else {}
-        return load_dataset(READERS[path.suffix], data_files=str(path), split="train", **options)
+        try:
+            return load_dataset(READERS[path.suffix], data_files=str(path), split="train", **options)
+        except (DatasetGenerationError, ValueError) as error:
+            raise ValueError(f"{path} cannot be read as {path.suffix[1:]}: {error.__cause__ or error}.") from error
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         loaded = load_from_disk(name)
         if not isinstance(loaded, DatasetDict):

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import datasets
 import numpy as np
 from datasets import config as datasets_config
+from filelock import FileLock
 
 from .config import EnvironmentDatasetConfig
 from .sources import Source, SourceSpec, locate
@@ -33,6 +34,7 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
     TITLE: ClassVar[str]
     SOURCES: ClassVar[SourceSpec]
     BYTES_PER_ROW: ClassVar[int] = 512
+    DEFAULT_WRITER_BATCH_SIZE = 1000
     BUILDER_CONFIGS: ClassVar[list]
     config: EnvironmentDatasetConfig
 
@@ -79,9 +81,8 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
         """
         self._use(locate(self.SOURCES, self.source, self._is_built))
         target = Path(output_dir or self._cache_dir)
-        if not _is_whole(target, self.TITLE):
-            # A build that was killed while replacing an older one may have left the old one's description.
-            (target / datasets_config.DATASET_INFO_FILENAME).unlink(missing_ok=True)
+        if "://" not in str(output_dir) and not _is_whole(target, self.TITLE):
+            _discard_half(target, self.TITLE)
             _check_space(target, self._estimated_bytes())
         try:
             super().download_and_prepare(output_dir, *args, **kwargs)
@@ -209,6 +210,19 @@ def _is_whole(folder: Path, name: str) -> bool:
         if len(files) < max(1, len(info.shard_lengths or [])):
             return False
     return bool(splits)
+
+
+def _discard_half(folder: Path, name: str) -> None:
+    """Take the description from a folder that lacks files, so that it is built anew.
+
+    A build that is killed while it replaces an older one leaves such a folder. The lock is the one that builds hold:
+    another process may be moving its finished build there right now.
+    """
+    description = folder / datasets_config.DATASET_INFO_FILENAME
+    if description.is_file():
+        with FileLock(f"{folder}_builder.lock"):
+            if not _is_whole(folder, name):
+                description.unlink(missing_ok=True)
 
 
 def _check_space(folder: Path, needed: int) -> None:

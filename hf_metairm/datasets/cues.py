@@ -20,6 +20,7 @@ import torch
 
 MOST_VALUES = 50  # a column with more distinct values is a number or a text, not a category
 MOST_WORDS = 2_000
+MOST_LABELS = 20  # rarer ones are not looked at
 WORD_ROWS = 20  # rarer words tell nothing
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -66,11 +67,12 @@ class CueMeter:
     def __init__(
         self, labels: np.ndarray, label_names: list[str], environments: np.ndarray, environment_names: list[str]
     ):
-        self.label_names, self.environment_names = label_names, environment_names
+        kept = np.argsort(-np.bincount(labels, minlength=len(label_names)), kind="stable")[:MOST_LABELS]
+        kept = np.sort(kept)
+        self.label_names, self.environment_names = [label_names[y] for y in kept], environment_names
         self.rows = [np.flatnonzero(environments == e) for e in range(len(environment_names))]
-        self._labels = labels
         # Centred indicators of every label, per environment: (rows of e, L).
-        indicator = labels[:, None] == np.arange(len(label_names))
+        indicator = labels[:, None] == kept
         self._centred = [indicator[rows] - indicator[rows].mean(0) for rows in self.rows]
 
     def measure(self, column: str, what: str, values: np.ndarray) -> Cue:

@@ -160,6 +160,14 @@ def test_inspect_command(app, made, tmp_path):
     result = CliRunner().invoke(app, ["inspect", str(tmp_path / "saved"), "--label_column", "klass"])
     assert result.exit_code == 1
     assert "Error: There is no column 'klass'" in result.output
+    for name, content, sentence in (
+        ("rows.parquet", "no parquet", "rows.parquet cannot be read as parquet"),
+        ("rows.xlsx", "x", "files of kind '.xlsx' cannot be read; give .parquet, .csv"),
+    ):
+        (tmp_path / name).write_text(content)
+        result = CliRunner().invoke(app, ["inspect", str(tmp_path / name)])
+        assert result.exit_code == 1
+        assert sentence in result.output.replace("\n", " ")
 
 
 def test_build_command(app, tmp_path):
