@@ -5,4 +5,10 @@ from .configs import EnvironmentConfig, MetaIRMConfig
 from .meta_irm import MetaIRMTrainer
 
 
-__all__ = ["EnvironmentConfig", "EnvironmentTrainer", "MetaIRMConfig", "MetaIRMTrainer"]
+# By the names that the command line and results use.
+ALGORITHMS: dict[str, tuple[type[EnvironmentTrainer], type[EnvironmentConfig]]] = {
+    "erm": (EnvironmentTrainer, EnvironmentConfig),
+    "meta-irm": (MetaIRMTrainer, MetaIRMConfig),
+}
+
+__all__ = ["ALGORITHMS", "EnvironmentConfig", "EnvironmentTrainer", "MetaIRMConfig", "MetaIRMTrainer"]

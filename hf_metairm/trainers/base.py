@@ -105,7 +105,7 @@ class EnvironmentTrainer(EnvironmentEvaluation):
 
     def probe_dataloader(self, rows: Any, dataset: Any) -> DataLoader:
         """A plain `DataLoader` over a few `rows` of `dataset`, collated as in training."""
-        if hasattr(dataset, "select"):
+        if hasattr(dataset, "select_columns"):
             rows = self._remove_unused_columns(dataset.select(rows.indices))
             collate = self.data_collator
         else:

@@ -1,0 +1,151 @@
+"""Train one algorithm after another on the same data and budget, each run kept and continued where it stopped."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.trainer_utils import get_last_checkpoint
+
+from .. import __version__
+from ..environments import read_environments
+from ..trainers import EnvironmentTrainer
+from .interrupt import CheckpointOnInterrupt
+
+
+RESULT_NAME = "result.json"
+
+
+@dataclass
+class Run:
+    """
+    One training run.
+
+    Args:
+        name (`str`): the row of the table that it belongs to, such as `"meta-irm"`.
+        seed (`int`): of the data's draws, the head's initial weights and the order of the rows.
+        settings (`dict`): everything the result depends on; a kept result with other settings is not reused.
+        make_trainer (`Callable[[Path, ExitStack], EnvironmentTrainer]`): given the folder of the run, its Trainer
+            with data and model; what must be undone after the run goes on the stack. The Trainer's `eval_dataset`,
+            with an environment column, is what the result is measured on.
+    """
+
+    name: str
+    seed: int
+    settings: dict[str, Any]
+    make_trainer: Callable[[Path, ExitStack], EnvironmentTrainer]
+
+
+def carry_out(runs: Sequence[Run], output_dir: Path, overwrite: bool = False) -> list[dict[str, Any]]:
+    """
+    Carry out runs in turn, each in a folder of its own under `output_dir`, and return their results.
+
+    A run whose result is there is not repeated, one that was interrupted goes on from its last checkpoint.
+
+    Raises:
+        KeyboardInterrupt: training was interrupted; a checkpoint was written.
+    """
+    results = []
+    for number, run in enumerate(runs, 1):
+        folder = output_dir / f"{run.name}-seed{run.seed}"
+        kept = _kept_result(folder, run.settings)
+        if kept is not None and not overwrite:
+            _say(f"[{number}/{len(runs)}] {run.name}, seed {run.seed}: kept from {folder}")
+            results.append(kept)
+            continue
+        _say(f"[{number}/{len(runs)}] {run.name}, seed {run.seed}")
+        with ExitStack() as stack:
+            results.append(_carry_out(run, run.make_trainer(folder, stack), folder, overwrite))
+    return results
+
+
+def _carry_out(run: Run, trainer: EnvironmentTrainer, folder: Path, overwrite: bool) -> dict[str, Any]:
+    stop = CheckpointOnInterrupt()
+    settings_file = folder / "settings.json"
+    settings = json.dumps(run.settings, indent=1, sort_keys=True, default=str)
+    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if checkpoint and (overwrite or not settings_file.is_file() or settings_file.read_text() != settings):
+        # Checkpoints of other settings are no place to go on from.
+        if trainer.is_world_process_zero():
+            for old in folder.glob("checkpoint-*"):
+                shutil.rmtree(old)
+        checkpoint = None
+    if trainer.is_world_process_zero():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RESULT_NAME).unlink(missing_ok=True)
+        settings_file.write_text(settings)
+    trainer.add_callback(stop)
+    trainer.accelerator.wait_for_everyone()
+    start = time.perf_counter()
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if stop.interrupted:
+        raise KeyboardInterrupt
+    seconds = time.perf_counter() - start
+    metrics = trainer.evaluate(metric_key_prefix="test")
+    rows = read_environments(trainer.eval_dataset, trainer.args.environment_column).sizes
+    result = {
+        "name": run.name,
+        "algorithm": trainer._name,
+        "seed": run.seed,
+        "accuracy": {name: metrics[f"test_{name}_accuracy"] for name in rows},
+        "rows": rows,
+        "train_seconds": round(seconds, 2),
+        "steps": trainer.state.global_step,
+        "resumed": checkpoint is not None,
+        "settings": json.loads(settings),
+        "versions": versions(),
+        "hardware": hardware(),
+        "history": [h for h in trainer.state.log_history if "loss" in h],
+    }
+    trainer.save_model(str(folder))
+    if trainer.is_world_process_zero():
+        (folder / RESULT_NAME).write_text(json.dumps(result, indent=1))
+        for old in folder.glob("checkpoint-*"):
+            shutil.rmtree(old)
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.free_memory()
+    return result
+
+
+def _kept_result(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    file = folder / RESULT_NAME
+    if not file.is_file():
+        return None
+    result = json.loads(file.read_text())
+    return result if result["settings"] == json.loads(json.dumps(settings, default=str)) else None
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    import datasets
+    import transformers
+
+    return {
+        "hf_metairm": __version__,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "datasets": datasets.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def hardware() -> str:
+    """What a result was computed on, in words."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return f"CPU ({platform.machine()}), {torch.get_num_threads()} threads"
+
+
+def _say(line: str) -> None:
+    from accelerate import PartialState
+
+    if PartialState().is_main_process:
+        print(line, flush=True)

