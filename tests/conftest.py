@@ -1,0 +1,70 @@
+"""What holds for every test: no network, a cache of its own; and the local Hub."""
+
+import atexit
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+# The Hugging Face libraries read their settings when they are imported, so this stands before any of them.
+_LIBRARIES = {"huggingface_hub", "datasets", "transformers", "evaluate"} & sys.modules.keys()
+if _LIBRARIES:
+    raise RuntimeError(f"imported before tests/conftest.py could keep them offline: {sorted(_LIBRARIES)}")
+for _name in list(os.environ):
+    # Places and credentials of the person who runs the tests.
+    _foreign = _name.startswith(("HF_", "HUGGINGFACE_", "HUGGING_FACE_")) and not _name.startswith("HF_METAIRM_")
+    if _foreign or _name == "TRANSFORMERS_OFFLINE":
+        del os.environ[_name]
+_HOME = tempfile.mkdtemp(prefix="hf_metairm-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ.update(
+    HF_HOME=_HOME,
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_UPDATE_DOWNLOAD_COUNTS="0",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_loopback() -> Iterator[None]:
+    """Refuse connections to other machines, whichever library wants them."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                inside = ipaddress.ip_address(address[0]).is_loopback
+            except ValueError:
+                inside = address[0] == "localhost"
+            if not inside:
+                raise OSError(101, f"the tests do not leave the machine: {address[0]}")
+        return connect(self, address)
+
+    socket.socket.connect = guarded
+    yield
+    socket.socket.connect = connect
+
+
+@pytest.fixture
+def local_hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator:
+    """A Hub of the test's own that `huggingface_hub`, `datasets` and `transformers` talk to (`tests/local_hub`).
+
+    In this process it is the Hub by default, signed in as `local_hub.user`. For others:
+    `subprocess.run([...], env={**os.environ, **local_hub.environ})`.
+    """
+    from tests.local_hub import LocalHub, connect
+    from tests.local_hub.in_process import forget_connections
+
+    hub = LocalHub(Path(tmp_path_factory.mktemp("hub-home")))
+    connect(hub, monkeypatch)
+    yield hub
+    hub.stop()
+    forget_connections()
