@@ -148,6 +148,7 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
                 if stop > start
             ]
             generators.append(datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards}))
+            generators[-1].split_info.num_examples = len(columns["label"])  # the length of the progress bar
         return generators
 
     def _generate_examples(self, shards: list[dict[str, Any]]) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -73,10 +73,7 @@ def dataset_card(
     ids = [builder.config_id for builder in builders]
     default = first.DEFAULT_CONFIG_NAME if first.DEFAULT_CONFIG_NAME in ids else ids[0]
     images = isinstance(first, ColoredMNIST)
-    reviews = "not SST-2" in first.data_source.title
-    pretty_name = "Colored MNIST" if images else "PunctuatedSST-2"
-    if reviews:
-        pretty_name = "Punctuated movie reviews"
+    pretty_name = "Colored MNIST" if images else _name_of_sentences(first.data_source.title)
     data = DatasetCardData(
         language=None if images else ["en"],
         license=next((id for name, id in _LICENCE_IDS.items() if name in first.data_source.licence), "unknown"),
@@ -139,6 +136,13 @@ def _words(builders: list[EnvironmentDatasetBuilder], repo_id: str, default: str
     }
 
 
+def _name_of_sentences(title: str) -> str:
+    """Only SST-2 is called SST-2."""
+    if "not SST-2" in title:
+        return "Punctuated movie reviews"
+    return "PunctuatedSST-2" if "Socher" in title else "Punctuated sentences"
+
+
 def _credits(title: str) -> str:
     if "not SST-2" in title:
         return (
@@ -147,7 +151,9 @@ def _credits(title: str) -> str:
             "they come from the collection of Pang & Lee (2005). They are not SST-2, though the construction was "
             "first made for it."
         )
-    return "Stanford Sentiment Treebank: R. Socher et al., EMNLP 2013, in the two-class form of GLUE."
+    if "Socher" in title:
+        return "Stanford Sentiment Treebank: R. Socher et al., EMNLP 2013, in the two-class form of GLUE (SST-2)."
+    return f"The sentences are those of {title}, as given by whoever built this dataset."
 
 
 def _config_row(builder: EnvironmentDatasetBuilder) -> str:

@@ -9,7 +9,7 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 from typer.testing import CliRunner
 
-from hf_metairm.datasets import image_tensors
+from hf_metairm.datasets import PunctuatedSST2, image_tensors
 from hf_metairm.datasets.card import dataset_card
 from hf_metairm.datasets.publish import push_to_hub, write_parquet
 
@@ -92,6 +92,18 @@ def test_card_of_the_sentences_does_not_call_them_sst2(sentences):
     assert card.data.pretty_name == "Punctuated movie reviews"
     assert card.data.license == "mit"
     assert card.text.count("SST-2") == card.text.count("not SST-2")
+
+
+def test_card_of_other_sentences_claims_nothing(tmp_path):
+    rows = [f"sentence number {i} is here .\t{i % 2}" for i in range(200)]
+    (tmp_path / "mine.tsv").write_text("\n".join(["sentence\tlabel", *rows]), encoding="utf-8")
+    builder = PunctuatedSST2("clean", source=tmp_path, cache_dir=tmp_path / "cache")
+    builder.download_and_prepare()
+    card = dataset_card([builder], "user/mine")
+    assert card.data.pretty_name == "Punctuated sentences"
+    assert card.data.license == "unknown"
+    assert "SST-2" not in card.text
+    assert "The sentences are those of the folder's mine.tsv" in card.text
 
 
 def test_different_datasets_do_not_share_a_repository(digits, sentences, tmp_path):
