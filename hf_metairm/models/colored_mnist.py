@@ -47,7 +47,7 @@ class ColoredMNISTClassifier(PreTrainedModel):
             nn.ReLU(),
             nn.Linear(config.hidden_size, config.hidden_size),
             nn.ReLU(),
-            nn.Linear(config.hidden_size, config.num_labels),
+            nn.Linear(config.hidden_size, config.num_labels),  # type: ignore[arg-type]
         )
         self.post_init()
 

@@ -36,8 +36,8 @@ def encoder_stepped_over(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
     While open, `model(inputs_embeds=x)` takes x, of shape (n, 1, hidden), for the encoder's output at the first token.
     """
     embeddings, layers = _parts(model)
-    embeddings.forward = lambda *args, inputs_embeds=None, **kwargs: inputs_embeds  # type: ignore[method-assign]
-    layers.forward = lambda x, *args, **kwargs: BaseModelOutputWithPastAndCrossAttentions(x)  # type: ignore[method-assign]
+    embeddings.forward = lambda *args, inputs_embeds=None, **kwargs: inputs_embeds
+    layers.forward = lambda x, *args, **kwargs: BaseModelOutputWithPastAndCrossAttentions(x)
     try:
         yield model
     finally:

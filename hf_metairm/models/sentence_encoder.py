@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from typing import Any
 
 import torch
 from torch import nn
@@ -50,7 +51,7 @@ def add_mean_pooling(model: BertForSequenceClassification) -> BertForSequenceCla
     Returns:
         the same model.
     """
-    layer = copy.deepcopy(model.bert.encoder.layer[-1])
+    layer: Any = copy.deepcopy(model.bert.encoder.layer[-1])
     attention = layer.attention
     identity = torch.eye(model.config.hidden_size)
     for linear in (attention.self.query, attention.self.key, layer.intermediate.dense, layer.output.dense):

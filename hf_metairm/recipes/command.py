@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +23,7 @@ def run_command(job: Callable[[], Any]) -> None:
         _say(f"Error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
-        _say(f"Interrupted. What was trained is kept; go on with the same command: {shlex.join(sys.argv)}")
+        _say("Interrupted. What was trained is kept: the same command goes on from there.")
         sys.exit(130)
     finally:
         state = PartialState()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from transformers.trainer_utils import get_last_checkpoint
 
 from .. import __version__
@@ -145,7 +146,5 @@ def hardware() -> str:
 
 
 def _say(line: str) -> None:
-    from accelerate import PartialState
-
     if PartialState().is_main_process:
         print(line, flush=True)

@@ -120,7 +120,7 @@ class _Parser(HfArgumentParser):
         raise ValueError(" ".join(message.split()) + ".")
 
 
-def _parse(kind: type, values: dict[str, Any]) -> Any:
+def _parse(kind: Any, values: dict[str, Any]) -> Any:
     """Let the dataclass's own types turn strings and numbers into what its fields hold."""
     words: list[str] = []
     for key, value in values.items():

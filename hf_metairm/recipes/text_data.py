@@ -22,20 +22,17 @@ class TextData:
     Args:
         train (`datasets.Dataset`): rows of the environments that are trained on.
         test (`datasets.Dataset`): held-out rows, of the unseen environment too.
-        description (`str`): what the rows are and where they came from.
     """
 
     train: datasets.Dataset
     test: datasets.Dataset
-    description: str
 
 
 def load_punctuated_sst2(config: str, source: str, seed: int) -> TextData:
     """PunctuatedSST-2 in one of its configs, its artefact and label noise drawn with `seed`."""
-    # A config of its own for each seed: fields on top of a named config.
     builder = PunctuatedSST2(config, source=source, seed=seed)
     builder.download_and_prepare()
-    return TextData(builder.as_dataset("train"), builder.as_dataset("test"), f"PunctuatedSST-2, {config}")
+    return TextData(builder.as_dataset("train"), builder.as_dataset("test"))
 
 
 def load_own(
@@ -88,7 +85,7 @@ def load_own(
     kept = train.filter(lambda row: str(row["environment"]) not in unseen_environments)
     held_out = train.filter(lambda row: str(row["environment"]) in unseen_environments)
     test = datasets.concatenate_datasets([test, held_out]) if len(held_out) else test
-    return TextData(kept, test, name)
+    return TextData(kept, test)
 
 
 def _tidy(dataset: datasets.Dataset, columns: dict[str, str]) -> datasets.Dataset:

@@ -73,7 +73,8 @@ def choose_trainable(model: Any, trainable: str, lora_rank: int = 8) -> Any:
         raise ValueError(f"trainable={trainable!r} will not do: use all, head, top:1 (or more layers) or lora.")
     base = model.base_model
     encoder = getattr(base, "encoder", None) or getattr(base, "transformer", None)
-    layers = next((m for m in encoder.children() if isinstance(m, nn.ModuleList)), []) if encoder is not None else []
+    stacks = [] if encoder is None else [m for m in encoder.children() if isinstance(m, nn.ModuleList)]
+    layers = list(stacks[0]) if stacks else []
     top = int(number) if kind == "top" else 0
     if encoder is None or top > len(layers):
         raise ValueError(f"trainable={trainable!r}: {type(model).__name__} has {len(layers)} layers to choose from.")

@@ -1,0 +1,27 @@
+"""`hf-metairm`: the command line. One command a file."""
+
+from __future__ import annotations
+
+import typer
+
+from .build_dataset import build_dataset
+from .env import env
+from .inspect import inspect
+from .train import train
+
+
+app = typer.Typer(
+    name="hf-metairm",
+    help="Meta-learned invariant risk minimization: train, look into data, build the paper's datasets.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.command("inspect")(inspect)
+app.command("build-dataset")(build_dataset)
+app.command("env")(env)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

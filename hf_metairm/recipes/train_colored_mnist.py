@@ -1,0 +1,79 @@
+"""
+Train the perceptron of the Colored MNIST experiments by ERM and by meta-IRM with the same budget, and compare them in
+every environment, the unseen one included.
+
+```bash
+accelerate launch trainer_examples/train_colored_mnist.py --config trainer_examples/configs/colored_mnist.yaml
+```
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from accelerate import PartialState
+from transformers import set_seed
+
+from ..datasets import ColoredMNIST, TensorRows
+from ..models import ColoredMNISTClassifier, ColoredMNISTConfig
+from ..trainers import ALGORITHMS, EnvironmentTrainer
+from .command import run_command
+from .comparison import Comparison, ComparisonArguments
+from .settings import Settings, read_settings
+
+
+@dataclass
+class ColoredMNISTArguments(ComparisonArguments):
+    """What to train on what; see `help` of each field."""
+
+    hidden_size: int = field(default=256, metadata={"help": "Units in each of the two hidden layers."})
+
+
+class ColoredMNISTComparison(Comparison[ColoredMNISTArguments]):
+    """Colored MNIST in one of its configs."""
+
+    def __init__(self, settings: Settings[ColoredMNISTArguments]):
+        super().__init__(settings)
+        self._rows: dict[tuple[str, int], tuple[TensorRows, TensorRows]] = {}
+
+    def title(self) -> str:
+        """The config."""
+        return f"Colored MNIST, {self.arguments.dataset_config or 'binary'}"
+
+    def make_trainer(
+        self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
+    ) -> EnvironmentTrainer:
+        """A new perceptron, as wide as the settings say, for as many colours and pixels as the images have."""
+        train, test = self.rows(dataset_config or "binary", seed)
+        args = self.settings.config(algorithm, output_dir=str(folder), seed=seed)
+        _, channels, size, _ = train["pixel_values"].shape
+        set_seed(seed)
+        model = ColoredMNISTClassifier(
+            ColoredMNISTConfig(
+                channels=channels,
+                image_size=size,
+                hidden_size=self.arguments.hidden_size,
+                num_labels=int(train["labels"].max()) + 1,
+            )
+        )
+        return ALGORITHMS[algorithm][0](model, args, train_dataset=train, eval_dataset=test)
+
+    def rows(self, config: str, seed: int) -> tuple[TensorRows, TensorRows]:
+        """Training and test rows of a config, drawn with a seed."""
+        if (config, seed) not in self._rows:
+            with PartialState().main_process_first():
+                builder = ColoredMNIST(config, source=self.arguments.source, seed=seed)
+                builder.download_and_prepare()
+            self._rows[config, seed] = (builder.as_tensors("train"), builder.as_tensors("test"))
+        return self._rows[config, seed]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The whole job: see the module's docstring."""
+    run_command(lambda: ColoredMNISTComparison(read_settings(ColoredMNISTArguments, argv)).carry_out())
+
+
+if __name__ == "__main__":
+    main()
