@@ -68,7 +68,9 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
         )
         self.config.validate()
 
-    def download_and_prepare(self, output_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
+    def download_and_prepare(
+        self, output_dir: str | None = None, download_config: Any = None, download_mode: Any = None, **kwargs: Any
+    ) -> None:
         """Build the dataset, or find it in the cache.
 
         Takes what [`datasets.DatasetBuilder.download_and_prepare`] takes; `num_proc` changes how fast the rows are
@@ -79,13 +81,15 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
             `ValueError`: the source is damaged or too small for the config.
             `OSError`: too little disk space.
         """
-        self._use(locate(self.SOURCES, self.source, self._is_built))
+        reuse = datasets.DownloadMode.REUSE_DATASET_IF_EXISTS
+        may_reuse = output_dir is None and datasets.DownloadMode(download_mode or reuse) == reuse
+        self._use(locate(self.SOURCES, self.source, self._is_built if may_reuse else lambda fingerprint: False))
         target = Path(output_dir or self._cache_dir)
         if "://" not in str(output_dir) and not _is_whole(target, self.TITLE):
             _discard_half(target, self.TITLE)
             _check_space(target, self._estimated_bytes())
         try:
-            super().download_and_prepare(output_dir, *args, **kwargs)
+            super().download_and_prepare(output_dir, download_config, download_mode, **kwargs)
         except Exception as error:
             reason = _root(error)
             if isinstance(reason, OSError) and reason.errno == errno.ENOSPC:

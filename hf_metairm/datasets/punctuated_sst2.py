@@ -51,9 +51,9 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
             `"noise_25"` (η = 0.25), `"clean"` (η = 0), and the same without the artefact: `"vanilla_25"`, `"vanilla"`.
         source (`str` or `Path`, *optional*, defaults to `"auto"`):
             `"hub"` (`stanfordnlp/sst2`: all 872 sentences of its validation set are tested on, 1,000 long ones of its
-            training set validated on, and what overlaps these is not trained on), `"bundled"` (movie-review sentences: 8,066 to train, 1,000 to validate and
-            1,500 to test on), a folder (SST-2 as Parquet or TSV, or the movie reviews), or `"auto"`: the Hub, and the
-            bundled sentences where it cannot be reached.
+            training set validated on, and what overlaps these is not trained on), `"bundled"` (movie-review
+            sentences: 8,066 to train, 1,000 to validate and 1,500 to test on), a folder (SST-2 as Parquet or TSV, or
+            the movie reviews), or `"auto"`: the Hub, and the bundled sentences where it cannot be reached.
         cache_dir (`str` or `Path`, *optional*):
             Where builds are kept; the cache of `datasets` by default.
         **config_kwargs:

@@ -102,6 +102,10 @@ def test_hub_files_in_the_local_cache_need_no_network(no_hub, monkeypatch, tmp_p
     assert builder.data_source.kind == "hub"
     assert "SST-2 (Socher et al., 2013) from the Hub's stanfordnlp/sst2" in builder.info.description
     assert builder.as_dataset("test").num_rows == 270
+    builder.download_and_prepare(download_mode="force_redownload")
+    builder.download_and_prepare(str(tmp_path / "elsewhere"))
+    assert builder.as_dataset("test").num_rows == 270
+    assert list((tmp_path / "elsewhere").glob("*.arrow"))
     # Once built, the Hub's files are not even looked for.
     monkeypatch.setattr(sources, "try_to_load_from_cache", lambda *args, **kwargs: pytest.fail("looked for files"))
     again = PunctuatedSST2(cache_dir=tmp_path / "cache")
