@@ -139,8 +139,8 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        if self.data_source is None:  # streaming straight from the builder
-            self._use(locate(self.SOURCES, self.source, self._is_built))
+        if self.data_source is None or not self.data_source.files:  # streaming straight from the builder
+            self._use(locate(self.SOURCES, self.source, lambda fingerprint: False))
         assert self.data_source is not None
         generators = []
         for split, draw in self._columns(self.data_source.files).items():

@@ -106,6 +106,9 @@ def test_hub_files_in_the_local_cache_need_no_network(no_hub, monkeypatch, tmp_p
     builder.download_and_prepare(str(tmp_path / "elsewhere"))
     assert builder.as_dataset("test").num_rows == 270
     assert list((tmp_path / "elsewhere").glob("*.arrow"))
+    cached = PunctuatedSST2(cache_dir=tmp_path / "cache")
+    cached.download_and_prepare()
+    assert list(cached.as_streaming_dataset("test")) == list(builder.as_dataset("test"))
     # Once built, the Hub's files are not even looked for.
     monkeypatch.setattr(sources, "try_to_load_from_cache", lambda *args, **kwargs: pytest.fail("looked for files"))
     again = PunctuatedSST2(cache_dir=tmp_path / "cache")
