@@ -13,6 +13,9 @@ from hf_metairm.datasets import ColoredMNIST, PunctuatedSST2
 from hf_metairm.datasets.publish import write_parquet
 
 
+SMALL = {"examples_per_environment": 100, "test_environments": (0.9,)}
+
+
 @pytest.mark.parametrize("cls", [ColoredMNIST, PunctuatedSST2])
 def test_one_process_and_four_give_the_same_bytes(cls, tmp_path):
     files = []
@@ -28,10 +31,10 @@ def test_one_process_and_four_give_the_same_bytes(cls, tmp_path):
 
 
 def test_a_second_preparation_reuses_the_first(tmp_path):
-    first = PunctuatedSST2("clean", source="bundled", cache_dir=tmp_path)
+    first = PunctuatedSST2(source="bundled", cache_dir=tmp_path, **SMALL)
     first.download_and_prepare()
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")}
-    second = PunctuatedSST2("clean", source="bundled", cache_dir=tmp_path)
+    second = PunctuatedSST2(source="bundled", cache_dir=tmp_path, **SMALL)
     second.download_and_prepare()
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")} == times
     assert second.as_dataset()["train"]._fingerprint == first.as_dataset()["train"]._fingerprint
@@ -74,10 +77,10 @@ def test_a_killed_build_leaves_nothing_that_loads_and_the_next_is_whole(tmp_path
 
 
 def test_a_build_that_lost_a_file_is_made_anew(tmp_path):
-    builder = PunctuatedSST2("clean", source="bundled", cache_dir=tmp_path)
+    builder = PunctuatedSST2(source="bundled", cache_dir=tmp_path, **SMALL)
     builder.download_and_prepare()
     next(tmp_path.rglob("*validation*.arrow")).unlink()
-    again = PunctuatedSST2("clean", source="bundled", cache_dir=tmp_path)
+    again = PunctuatedSST2(source="bundled", cache_dir=tmp_path, **SMALL)
     again.download_and_prepare()
     assert again.as_dataset("validation").num_rows == 1000
 
