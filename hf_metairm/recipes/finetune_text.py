@@ -74,9 +74,10 @@ class TextComparison(Comparison[TextArguments]):
         trainer_class = ALGORITHMS[algorithm][0]
         args = self.settings.config(algorithm, output_dir=str(folder), seed=seed, environment_column="environment")
         set_seed(seed)
-        model = load_classifier(self.arguments.model_name_or_path, data.train.features["label"].names)
-        model = choose_trainable(model, self.arguments.trainable, self.arguments.lora_rank)
-        if self.arguments.trainable == "head":
+        trainable, labels = self.arguments.trainable, data.train.features["label"].names
+        model = load_classifier(self.arguments.model_name_or_path, labels, mean_pooling=trainable != "lora")
+        model = choose_trainable(model, trainable, self.arguments.lora_rank)
+        if trainable == "head":
             # The frozen encoder says the same at every step: run it once, and train the head on what it said.
             train, test = self._encoded(model, data)
             stack.enter_context(encoder_stepped_over(model))

@@ -57,6 +57,8 @@ def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Se
     """
     given = _command_line(sys.argv[1:] if argv is None else argv)
     file = given.pop("config", None)
+    if isinstance(file, list):
+        raise ValueError(f"Unexpected {file[1]!r} after --config {file[0]}: settings are given as --name value.")
     settings = _read_yaml(Path(str(file))) if file is not None else {}
     settings.pop("recipe", None)
     sections: dict[str, dict] = {k: dict(v or {}) for k, v in (settings.pop("algorithms", None) or {}).items()}

@@ -32,10 +32,11 @@ def load_tokenizer(name: str) -> Any:
     return AutoTokenizer.from_pretrained(resolve_model(name))
 
 
-def load_classifier(name: str, labels: list[str]) -> Any:
+def load_classifier(name: str, labels: list[str], mean_pooling: bool = True) -> Any:
     """
     Any `AutoModelForSequenceClassification`, with a new head. A BERT that was trained as a mean-pooled sentence
-    encoder keeps that pooling, see [`add_mean_pooling`].
+    encoder keeps that pooling, see [`add_mean_pooling`], unless `mean_pooling` is false: adapters are saved without
+    the model that they adapt, so it must be the one that its name stands for.
     """
     path = resolve_model(name)
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -44,7 +45,7 @@ def load_classifier(name: str, labels: list[str]) -> Any:
         id2label=dict(enumerate(labels)),
         label2id={label: k for k, label in enumerate(labels)},
     )
-    if isinstance(model, BertForSequenceClassification) and is_mean_pooled(path):
+    if mean_pooling and isinstance(model, BertForSequenceClassification) and is_mean_pooled(path):
         add_mean_pooling(model)
     return model
 
