@@ -59,6 +59,7 @@ class TextComparison(Comparison[TextArguments]):
         super().__init__(settings)
         self.tokenizer = load_tokenizer(self.arguments.model_name_or_path)
         self._data: dict[tuple[str | None, int], TextData] = {}
+        self._outputs: dict[str, torch.Tensor] = {}
 
     def title(self) -> str:
         """The dataset, the model, and how much of it was trained."""
@@ -79,7 +80,7 @@ class TextComparison(Comparison[TextArguments]):
         model = choose_trainable(model, trainable, self.arguments.lora_rank)
         if trainable == "head":
             # The frozen encoder says the same at every step: run it once, and train the head on what it said.
-            train, test = self._encoded(model, data)
+            train, test = self.encoded(model, data.train), self.encoded(model, data.test)
             stack.enter_context(encoder_stepped_over(model))
             return trainer_class(model, args, train_dataset=train, eval_dataset=test, processing_class=self.tokenizer)
         return trainer_class(
@@ -121,29 +122,28 @@ class TextComparison(Comparison[TextArguments]):
             desc="Tokenizing",
         )
 
-    def _encoded(self, model: Any, data: TextData) -> tuple[TensorRows, TensorRows]:
-        """The rows with the frozen encoder's output in place of the sentence; kept on disk for the other runs."""
+    def encoded(self, model: Any, dataset: Any) -> TensorRows:
+        """Rows with the frozen encoder's output in place of the sentence; kept on disk for the other runs."""
         a, state = self.arguments, PartialState()
         file = Path(a.output_dir, "encoder_outputs.pt")
         key = {"model": a.model_name_or_path, "max_length": a.max_length}
+        sentences = dataset["sentence"][:]
         with state.main_process_first():
-            kept = torch.load(file) if file.is_file() else {}
-            found = kept["outputs"] if kept.get("key") == key else {}
-            wanted = {*data.train["sentence"], *data.test["sentence"]} - set(found)
+            if not self._outputs and file.is_file():
+                kept = torch.load(file)
+                self._outputs = kept["outputs"] if kept["key"] == key else {}
+            wanted = sorted(set(sentences) - set(self._outputs))
             if wanted:
-                found.update(encode_sentences(model.to(state.device), self.tokenizer, list(wanted), a.max_length))
+                self._outputs |= encode_sentences(model.to(state.device), self.tokenizer, wanted, a.max_length)
                 if state.is_main_process:
                     file.parent.mkdir(parents=True, exist_ok=True)
-                    torch.save({"key": key, "outputs": found}, file)
-        parts = []
-        for part in (data.train, data.test):
-            columns: dict[str, Any] = {
-                "inputs_embeds": torch.stack([found[s] for s in part["sentence"]]),
-                "labels": torch.tensor(part["label"][:]),
-                "environment": list(map(str, part["environment"])),
-            }
-            parts.append(TensorRows(columns))
-        return parts[0], parts[1]
+                    torch.save({"key": key, "outputs": self._outputs}, file)
+        columns: dict[str, Any] = {
+            "inputs_embeds": torch.stack([self._outputs[s] for s in sentences]),
+            "labels": torch.tensor(dataset["label"][:]),
+            "environment": list(map(str, dataset["environment"][:])),
+        }
+        return TensorRows(columns)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -84,17 +84,17 @@ def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Se
 
 def _command_line(argv: list[str]) -> dict[str, Any]:
     """`--name value …` as a dictionary; several values make a list, none makes a flag."""
-    given: dict[str, Any] = {}
+    given: dict[str, list] = {}
     name = None
     for word in argv:
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
             name = name.replace("-", "_")
-            given[name] = [value] if equals else []
+            given[name] = [yaml.safe_load(value)] if equals else []
         elif name is None:
             raise ValueError(f"Unexpected {word!r}: settings are given as --name value.")
         else:
-            given[name].append(word)
+            given[name].append(yaml.safe_load(word))
     return {k: True if not v else v[0] if len(v) == 1 else v for k, v in given.items()}
 
 

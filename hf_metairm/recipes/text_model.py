@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
+from transformers.utils import logging
 
 from ..models import add_mean_pooling, is_mean_pooled
 
@@ -39,12 +40,17 @@ def load_classifier(name: str, labels: list[str], mean_pooling: bool = True) -> 
     the model that they adapt, so it must be the one that its name stands for.
     """
     path = resolve_model(name)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        path,
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: k for k, label in enumerate(labels)},
-    )
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # The head is new by intention: no report of what the checkpoint lacks.
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            path,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: k for k, label in enumerate(labels)},
+        )
+    finally:
+        logging.set_verbosity(verbosity)
     if mean_pooling and isinstance(model, BertForSequenceClassification) and is_mean_pooled(path):
         add_mean_pooling(model)
     return model

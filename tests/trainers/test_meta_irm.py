@@ -242,3 +242,27 @@ def test_peft_model_trains_its_adapters_only(tmp_path):
     after = dict(model.named_parameters())
     assert all(torch.equal(v, after[n]) for n, v in frozen.items())
     assert all(not torch.equal(v, after[n]) for n, v in trained.items())
+
+
+def test_ready_batches_of_tensors_train_as_rows_do(tmp_path):
+    """A dataset that hands out whole batches (`TensorRows`) gives what the same rows, collated one by one, give."""
+    from hf_metairm.datasets import TensorRows
+
+    rows = numbers()
+    tensors = TensorRows(
+        {
+            "x": torch.tensor(rows["x"][:]),
+            "labels": torch.tensor(rows["label"][:]),
+            "environment": rows["environment"][:],
+            "index": torch.arange(len(rows)),
+        }
+    )
+    results = []
+    for dataset in (rows, tensors):
+        model = Classifier()
+        trainer = MetaIRMTrainer(model, arguments(tmp_path), train_dataset=dataset, eval_dataset=dataset)
+        trainer.train()
+        metrics = trainer.evaluate()
+        results.append(([p.detach() for p in model.parameters()], metrics["eval_a_accuracy"]))
+    assert relative_error(results[0][0], results[1][0]) < 1e-6, "float32 rows against float64 ones"
+    assert results[0][1] == results[1][1]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from hf_metairm.cli import app
+
+
+def hf_metairm(*words):
+    """The installed command, in a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", "from hf_metairm.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
+
+
+def test_help_names_every_command():
+    output = CliRunner().invoke(app, ["--help"]).output
+    for command in ("train", "inspect", "build-dataset", "env"):
+        assert command in output
+
+
+def test_env_lists_versions():
+    found = json.loads(CliRunner().invoke(app, ["env", "--json"]).output)
+    assert found["torch"].startswith("2.")
+    assert found["hf_metairm"] == "0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "cannot be read"), ("recipe: cook", "asks for the recipe 'cook'"), ("words", "cannot be read")],
+)
+def test_train_refuses_settings_it_cannot_use(text, message, tmp_path):
+    file = tmp_path / "job.yaml"
+    if text is not None:
+        file.write_text(text)
+    result = CliRunner().invoke(app, ["train", "--config", str(file)])
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+SETTINGS = """
+recipe: train_colored_mnist
+source: bundled
+hidden_size: 16
+per_device_train_batch_size: 200
+per_device_eval_batch_size: 5000
+max_steps: 2
+report_to: none
+use_cpu: true
+dataloader_pin_memory: false
+"""
+
+
+def test_train_launches_the_job_and_overrides_its_settings(tmp_path):
+    file = tmp_path / "job.yaml"
+    file.write_text(SETTINGS)
+    out = tmp_path / "out"
+    options = ["--config", str(file), "--output_dir", str(out), "--num_processes", "1"]
+    done = hf_metairm("train", *options, "--algorithms", "meta-irm", "--std_loss_weight", "5", "--seeds", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((out / "results.json").read_text())[0]
+    assert result["steps"] == 2
+    assert result["settings"]["std_loss_weight"] == 5
+    assert result["seed"] == 3
+    assert set(result["accuracy"]) == {f"p=0.{k}" for k in range(1, 10)}
+    assert "p=0.9" in done.stdout
+
+    wrong = hf_metairm("train", *options, "--inner_stepps", "3")
+    assert wrong.returncode == 2
+    assert "did you mean 'inner_steps'" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
