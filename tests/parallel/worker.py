@@ -1,0 +1,86 @@
+"""
+Trains every case it is told to and saves the parameters; started by `accelerate launch`, as a user would.
+
+The rows of a step are the same however many processes share them, so the parameters must be the same too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+
+from hf_metairm.trainers import ALGORITHMS
+from tests.trainers.toys import Classifier, numbers
+
+
+ROWS_PER_STEP = 24
+KINDS = {
+    "exact": {"meta_gradient": "exact"},
+    "forward": {"meta_gradient": "finite_difference"},
+    "central": {"meta_gradient": "finite_difference", "finite_difference_scheme": "central"},
+    "first_order": {"meta_gradient": "first_order"},
+}
+
+
+def cases():
+    """Name, algorithm, environments, accumulation and fields of each case."""
+    for environments, accumulation in itertools.product((2, 3), (1, 2)):
+        suffix = f"E{environments}-accumulate{accumulation}"
+        for kind, fields in KINDS.items():
+            fields = {**fields, "std_loss_weight": 5.0, "std_loss_momentum": 0.5, "inner_steps": environments - 1}
+            yield f"meta-irm-{kind}-{suffix}", "meta-irm", environments, accumulation, fields
+        for algorithm in ALGORITHMS:
+            if algorithm != "meta-irm":
+                yield f"{algorithm}-{suffix}", algorithm, environments, accumulation, {"l2_regularization": 0.01}
+    yield "meta-irm-draws", "meta-irm", 3, 1, {"environments_per_batch": 2}
+    yield "meta-irm-outer", "meta-irm", 3, 1, {"outer_environments": "1"}
+
+
+def main(folder: Path) -> None:
+    """Ten AdamW steps of every case; process 0 saves parameters, logs and metrics."""
+    state = PartialState(cpu=True)
+    metrics = {}
+    for name, algorithm, environments, accumulation, fields in cases():
+        trainer_class, config_class = ALGORITHMS[algorithm]
+        model = Classifier(dropout=0.0, tied=False)
+        args = config_class(
+            str(folder / "output"),
+            per_device_train_batch_size=ROWS_PER_STEP // accumulation // state.num_processes,
+            per_device_eval_batch_size=5,
+            gradient_accumulation_steps=accumulation,
+            max_steps=10,
+            learning_rate=1e-2,
+            weight_decay=0.1,
+            report_to="none",
+            use_cpu=True,
+            disable_tqdm=True,
+            save_strategy="no",
+            logging_steps=5,
+            **fields,
+        )
+        data = numbers(environments, rows=36)
+        trainer = trainer_class(model, args, train_dataset=data, eval_dataset=numbers(environments, rows=17, seed=2))
+        trainer.train()
+        found = trainer.evaluate()
+        metrics[name] = {k: v for k, v in found.items() if "accuracy" in k}
+        metrics[name]["log"] = [
+            {k: v for k, v in entry.items() if k == "loss" or k.startswith(("risk", "meta"))}
+            for entry in trainer.state.log_history
+            if "loss" in entry
+        ]
+        if state.is_main_process:
+            torch.save(model.state_dict(), folder / f"{name}.pt")
+        state.wait_for_everyone()
+    if state.is_main_process:
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        (folder / "processes").write_text(str(state.num_processes))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+    PartialState().destroy_process_group()
