@@ -90,12 +90,18 @@ def _command_line(argv: list[str]) -> dict[str, Any]:
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
             name = name.replace("-", "_")
-            given[name] = [yaml.safe_load(value)] if equals else []
+            given[name] = [_number(value)] if equals else []
         elif name is None:
             raise ValueError(f"Unexpected {word!r}: settings are given as --name value.")
         else:
-            given[name].append(yaml.safe_load(word))
+            given[name].append(_number(word))
     return {k: True if not v else v[0] if len(v) == 1 else v for k, v in given.items()}
+
+
+def _number(word: str) -> str | int | float:
+    """A number as the YAML file would have it, so that it is the same setting; else the word itself."""
+    value = yaml.safe_load(word)
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else word
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
