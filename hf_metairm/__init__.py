@@ -16,9 +16,16 @@ _MODULE_OF = {
     "EnvironmentSampler": "environments",
     "EnvironmentConfig": "trainers",
     "EnvironmentTrainer": "trainers",
+    "GroupDROConfig": "trainers",
+    "GroupDROTrainer": "trainers",
+    "IRMConfig": "trainers",
+    "IRMTrainer": "trainers",
+    "MMRExConfig": "trainers",
     "MetaIRMConfig": "trainers",
     "MetaIRMTrainer": "trainers",
     "PunctuatedSST2": "datasets",
+    "RExConfig": "trainers",
+    "RExTrainer": "trainers",
 }
 
 __all__ = sorted(_MODULE_OF)
@@ -26,7 +33,19 @@ __all__ = sorted(_MODULE_OF)
 if TYPE_CHECKING:
     from .datasets import ColoredMNIST, PunctuatedSST2
     from .environments import EnvironmentSampler
-    from .trainers import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
+    from .trainers import (
+        EnvironmentConfig,
+        EnvironmentTrainer,
+        GroupDROConfig,
+        GroupDROTrainer,
+        IRMConfig,
+        IRMTrainer,
+        MetaIRMConfig,
+        MetaIRMTrainer,
+        MMRExConfig,
+        RExConfig,
+        RExTrainer,
+    )
 
 
 def __getattr__(name: str) -> Any:

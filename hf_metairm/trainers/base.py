@@ -18,13 +18,14 @@ from ..environments import (
     read_environments,
     split_by_environment,
 )
+from .checkpoint import CheckpointedState
 from .checks import check_environments, check_labels, check_loss, check_setting
 from .configs import EnvironmentConfig
 from .evaluation import EnvironmentEvaluation
 from .gradients import backward_through_risks
 
 
-class EnvironmentTrainer(EnvironmentEvaluation):
+class EnvironmentTrainer(EnvironmentEvaluation, CheckpointedState):
     """
     Empirical risk minimization on environment-balanced batches, and the base of every algorithm of this library.
 
@@ -33,9 +34,10 @@ class EnvironmentTrainer(EnvironmentEvaluation):
     gives `eval_<environment>_accuracy`, `eval_worst_environment_accuracy` and `eval_mean_environment_accuracy`, and
     the metrics of `compute_metrics` for each environment as well. Beside the loss, `risk_<environment>` is logged.
 
-    An algorithm is a subclass with an `objective_of` the risks, or with an `accumulate_gradient` of its own. One
-    optimizer step sees all its micro-batches and processes as one batch, also where the objective is not a sum over
-    rows: accumulating k batches gives the gradient of the batch k times as large.
+    An algorithm is a subclass with an `objective_of` the risks (and of more `statistics` of the environments, where it
+    needs them), or with an `accumulate_gradient` of its own. One optimizer step sees all its micro-batches and
+    processes as one batch, also where the objective is not a sum over rows: accumulating k batches gives the gradient
+    of the batch k times as large.
 
     Raises:
         ValueError: when made or when training starts, for a setting or data that training could not be right with;
@@ -65,6 +67,7 @@ class EnvironmentTrainer(EnvironmentEvaluation):
             self.environments = read_environments(self.train_dataset, args.environment_column)
             check_environments(self.environments, args.environment_column)
             check_labels(self.train_dataset, model=self.model)
+            self._ids_of(self.train_dataset)  # First come the training environments, whatever is evaluated before.
             self._make_sampler()
 
     # Data
@@ -199,22 +202,42 @@ class EnvironmentTrainer(EnvironmentEvaluation):
         Returns:
             `Tensor`: the objective, detached.
         """
-        objective, risks = backward_through_risks(
+        environments = sorted(batches)
+        objective, statistics = backward_through_risks(
             model,
-            lambda model, rows: self.risk(model, rows).reshape(1),
-            self._objective_of_column,
+            self.statistics,
+            lambda joint: self.objective_of(joint[:, 0], joint[:, 1:], environments),
             batches,
             self._loss_scale,
         )
-        self._log_risks(dict(zip(sorted(batches), risks[:, 0])))
-        return objective + self._regularize(model)
+        self._log_risks(dict(zip(environments, statistics[:, 0])))
+        return objective + self._regularize(model, self.objective_divisor)
 
-    def objective_of(self, risks: Tensor) -> Tensor:
-        """The objective as a function of the environments' risks, shape (E,): for ERM their mean."""
+    def statistics(self, model: nn.Module, rows: dict[str, Any]) -> Tensor:
+        """
+        What the objective looks at in some rows of one environment: means over the rows, a tensor of shape (1 + k,),
+        of which the first is the risk.
+        """
+        return self.risk(model, rows).reshape(1)
+
+    def objective_of(self, risks: Tensor, others: Tensor, environments: list[int]) -> Tensor:
+        """
+        The objective, called once in a step, alike on every process: for ERM the mean of the risks.
+
+        Args:
+            risks (`Tensor`): of the environments in the joint batch, shape (E,).
+            others (`Tensor`): their other statistics, shape (E, k).
+            environments (`list[int]`): their ids, places in `environment_names`.
+
+        Returns:
+            `Tensor`: a scalar.
+        """
         return risks.mean()
 
-    def _objective_of_column(self, statistics: Tensor) -> Tensor:
-        return self.objective_of(statistics[:, 0])
+    @property
+    def objective_divisor(self) -> float:
+        """What the objective of this step is divided by; its L2 term is divided by it, too."""
+        return 1.0
 
     def risk(self, model: nn.Module, rows: dict[str, Any]) -> Tensor:
         """R_e: the mean loss over some rows of one environment, a scalar."""

@@ -27,13 +27,14 @@ def backward_through_risks(
     a mean over rows, and J any function of them.
 
     s_e is a mean over processes and micro-batches too, while each process and micro-batch differentiates only its
-    own rows. With s̄ the joint value, J(s + (s̄ − s).detach()) has the joint value and the own rows' gradient, and the
-    mean of those gradients is that of the joint batch: Σ_e ∂J/∂s_e(s̄) · mean ∇s_e.
+    own rows. With s̄ the joint value, each of them contributes Σ_e ∂J/∂s_e(s̄) · ∇s_e of its own rows, and the mean of
+    those is the gradient for the joint batch.
 
     Args:
         model (`nn.Module`): as it is trained, in its DDP wrapper where it has one.
         statistic (`Callable`): of a model and a batch; a tensor of shape (k,), the same k for all.
-        objective (`Callable`): of a tensor of shape (E, k); a scalar.
+        objective (`Callable`): of the joint statistics, a tensor of shape (E, k) with environments in ascending order;
+            a scalar. Called once, with the same values on every process.
         batches (`Mapping[int, Sequence]`): micro-batches of equal size, by environment.
         loss_scale (`float`, *optional*, defaults to 1.0): what J is multiplied by for the backward pass.
 
@@ -58,10 +59,11 @@ def backward_through_risks(
             joint = torch.stack([statistics(number) for number in range(count)]).mean(0)
         randomness.restore()
     processes.average([joint])
+    value = objective(joint.requires_grad_())
+    (weights,) = torch.autograd.grad(value, joint)
     for number in range(count):
         if count > 1:
             own = statistics(number)
-        value = objective(own + (joint - own).detach())
-        (value * (loss_scale / count)).backward()
+        ((weights * own).sum() * (loss_scale / count)).backward()
     processes.average_gradients([p.grad for p in processes.module.parameters() if p.grad is not None])
-    return value.detach(), joint
+    return value.detach(), joint.detach()

@@ -2,19 +2,97 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..meta_gradient import StdLoss, meta_gradient, trainable_parameters
+from ..meta_gradient import META_GRADIENTS, SCHEMES, StdLoss, meta_gradient, trainable_parameters
 from .base import EnvironmentTrainer
-from .configs import MetaIRMConfig, annealed_weight
+from .configs import EnvironmentConfig, annealed_weight, at_least_zero, momentum, wrong
 
 
-RUNNING_MEANS_NAME = "meta_losses.json"
+@dataclass
+class MetaIRMConfig(EnvironmentConfig):
+    """
+    Arguments of [`MetaIRMTrainer`]: those of [`EnvironmentConfig`] and the following.
+
+    Args:
+        inner_learning_rate (`float`, *optional*, defaults to 0.1):
+            α, the step size of the adaptation to one environment.
+        inner_steps (`int`, *optional*, defaults to 1):
+            T, the number of those steps.
+        meta_gradient (`str`, *optional*, defaults to `"exact"`):
+            How the second derivative is had: `"exact"` by double backward, `"finite_difference"` from ordinary
+            gradients, or `"first_order"`, which drops it.
+        finite_difference_scheme (`str`, *optional*, defaults to `"forward"`):
+            `"forward"` (one gradient more) or `"central"` (two, and more exact).
+        outer_environments (`int` or `"all"`, *optional*, defaults to `"all"`):
+            On how many other environments to judge each adapted model: all, or how many to draw.
+        same_environment (`bool`, *optional*, defaults to `False`):
+            Ablation: judge the adapted model on the environment that it was adapted to.
+        std_loss_weight (`float`, *optional*, defaults to 1.0):
+            λ, the weight of the standard deviation of the meta-losses.
+        std_loss_momentum (`float`, *optional*, defaults to 0.0):
+            Momentum of the running means of the meta-losses from which the standard deviation's gradient is taken; 0
+            takes the batch's own, which on a few dozen rows is mostly sampling noise.
+        penalty_anneal_steps (`int`, *optional*, defaults to 0):
+            Before this step λ is min(1, `std_loss_weight`); from it on, the whole weight. Where λ is above 1, the
+            whole objective is divided by it.
+    """
+
+    inner_learning_rate: float = field(default=0.1, metadata={"help": "Step size of the inner loop (α)."})
+    inner_steps: int = field(default=1, metadata={"help": "Steps of the inner loop (T)."})
+    meta_gradient: str = field(
+        default="exact", metadata={"help": "exact, finite_difference or first_order.", "choices": META_GRADIENTS}
+    )
+    finite_difference_scheme: str = field(
+        default="forward", metadata={"help": "forward or central.", "choices": SCHEMES}
+    )
+    outer_environments: str = field(
+        default="all", metadata={"help": "Outer environments per inner one: all others, or how many to draw."}
+    )
+    same_environment: bool = field(
+        default=False, metadata={"help": "Ablation: judge the adapted model on its own environment."}
+    )
+    std_loss_weight: float = field(
+        default=1.0, metadata={"help": "Weight of the meta-losses' standard deviation (λ)."}
+    )
+    std_loss_momentum: float = field(
+        default=0.0, metadata={"help": "Momentum of the meta-losses' running means, for small batches."}
+    )
+    penalty_anneal_steps: int = field(
+        default=0, metadata={"help": "Before this step the weight is at most 1; from it on, whole."}
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.inner_learning_rate > 0:
+            raise wrong(self, "inner_learning_rate", "a positive number")
+        if self.inner_steps < 1:
+            raise wrong(self, "inner_steps", "a whole number from 1 on")
+        if self.meta_gradient not in META_GRADIENTS:
+            raise wrong(self, "meta_gradient", f"one of {', '.join(META_GRADIENTS)}")
+        if self.finite_difference_scheme not in SCHEMES:
+            raise wrong(self, "finite_difference_scheme", f"one of {', '.join(SCHEMES)}")
+        self._check_outer_environments()
+        at_least_zero(self, "std_loss_weight")
+        momentum(self, "std_loss_momentum")
+        at_least_zero(self, "penalty_anneal_steps")
+        if self.environments_per_batch == 1 and not self.same_environment:
+            raise wrong(self, "environments_per_batch", "at least 2, since each is judged on the others, or None")
+
+    def _check_outer_environments(self) -> None:
+        # The field is declared a string for the command line's sake; a number may come as either.
+        if self.outer_environments != "all":
+            try:
+                number = int(self.outer_environments)
+            except ValueError:
+                number = 0
+            if number < 1:
+                raise wrong(self, "outer_environments", 'a whole number from 1 on, or "all"')
+            self.outer_environments = number  # type: ignore[assignment]
 
 
 class MetaIRMTrainer(EnvironmentTrainer):
@@ -41,6 +119,8 @@ class MetaIRMTrainer(EnvironmentTrainer):
     args: MetaIRMConfig
     _tag_names = ("meta-irm", "invariant-risk-minimization", "hf-metairm", "out-of-distribution")
     _name = "meta-IRM"
+    _state_name = "running means of the meta-losses"
+    _without_state = "start anew, or resume with std_loss_momentum=0"
 
     def __init__(self, model: Any = None, args: MetaIRMConfig | None = None, **kwargs: Any):
         args = MetaIRMConfig(output_dir="tmp_trainer") if args is None else args
@@ -77,21 +157,10 @@ class MetaIRMTrainer(EnvironmentTrainer):
         self.log_with_loss("meta_loss_std", result.deviation)
         return result.objective + self._regularize(model, self.std_loss.divisor)
 
-    # The running means belong to the optimizer's state: without them a resumed run is another run.
+    def algorithm_state(self) -> dict[str, Any] | None:
+        """The running means of the meta-losses, where there are any."""
+        return self.std_loss.state_dict() if self.args.std_loss_momentum > 0 else None
 
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        super()._save_optimizer_and_scheduler(output_dir)
-        if self.args.should_save and self.args.std_loss_momentum > 0:
-            Path(output_dir, RUNNING_MEANS_NAME).write_text(json.dumps(self.std_loss.state_dict()))
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is None or self.args.std_loss_momentum == 0:
-            return
-        file = Path(checkpoint, RUNNING_MEANS_NAME)
-        if not file.exists():
-            raise ValueError(
-                f"{checkpoint} holds no running means of the meta-losses ({RUNNING_MEANS_NAME}), which "
-                "std_loss_momentum needs to go on: start anew, or resume with std_loss_momentum=0."
-            )
-        self.std_loss.load_state_dict(json.loads(file.read_text()))
+    def load_algorithm_state(self, state: dict[str, Any]) -> None:
+        """Put back what `algorithm_state` gave."""
+        self.std_loss.load_state_dict(state)
