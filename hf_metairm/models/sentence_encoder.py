@@ -43,7 +43,8 @@ def add_mean_pooling(model: BertForSequenceClassification) -> BertForSequenceCla
     Sentence encoders such as all-MiniLM-L6-v2 were trained to carry a sentence's meaning in the mean of its tokens;
     BERT's head reads the first token alone. In the new layer queries and keys are zero, so attention is uniform over
     the tokens that are not masked; values and output are the identity, and the feed-forward part adds nothing. The
-    pooler, which was trained for another first token, starts anew. The result is an ordinary BERT with one more layer: `from_pretrained` and `pipeline` need nothing of this package.
+    pooler, which was trained for another first token, starts anew. The result is an ordinary BERT with one more layer:
+    `from_pretrained` and `pipeline` need nothing of this package.
 
     Args:
         model (`BertForSequenceClassification`): changed in place.
