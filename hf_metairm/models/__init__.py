@@ -1,15 +1,31 @@
-"""The small models of the paper, and what turns a sentence encoder into a classifier that trains in seconds."""
+"""
+The small models of the paper, and what turns a sentence encoder into a classifier that trains in seconds.
 
+With this package imported, `AutoConfig` and the `AutoModelFor…` know the small models by their `model_type`.
+"""
+
+from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForSequenceClassification
+
+from .bag_of_embeddings import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig
 from .colored_mnist import ColoredMNISTClassifier, ColoredMNISTConfig
 from .frozen_encoder import encode_sentences, encoder_stepped_over
 from .sentence_encoder import add_mean_pooling, is_mean_pooled
+from .word_tokenizer import word_tokenizer
 
+
+AutoConfig.register(ColoredMNISTConfig.model_type, ColoredMNISTConfig, exist_ok=True)
+AutoModelForImageClassification.register(ColoredMNISTConfig, ColoredMNISTClassifier, exist_ok=True)
+AutoConfig.register(BagOfEmbeddingsConfig.model_type, BagOfEmbeddingsConfig, exist_ok=True)
+AutoModelForSequenceClassification.register(BagOfEmbeddingsConfig, BagOfEmbeddingsClassifier, exist_ok=True)
 
 __all__ = [
+    "BagOfEmbeddingsClassifier",
+    "BagOfEmbeddingsConfig",
     "ColoredMNISTClassifier",
     "ColoredMNISTConfig",
     "add_mean_pooling",
     "encode_sentences",
     "encoder_stepped_over",
     "is_mean_pooled",
+    "word_tokenizer",
 ]
