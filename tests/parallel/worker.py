@@ -26,6 +26,16 @@ KINDS = {
     "first_order": {"meta_gradient": "first_order"},
 }
 
+PENALTY = {"l2_regularization": 0.01, "penalty_weight": 5.0, "penalty_anneal_steps": 3}
+BASELINES = {
+    "erm": ("erm", {"l2_regularization": 0.01}),
+    "irmv1": ("irmv1", PENALTY),
+    "irmv1-halves": ("irmv1", {**PENALTY, "unbiased_penalty": True}),
+    "v-rex": ("v-rex", {**PENALTY, "penalty_momentum": 0.5}),
+    "mm-rex": ("mm-rex", {**PENALTY, "penalty_momentum": 0.5}),
+    "group-dro": ("group-dro", {"l2_regularization": 0.01, "group_dro_step_size": 0.3}),
+}
+
 
 def cases():
     """Name, algorithm, environments, accumulation and fields of each case."""
@@ -34,11 +44,14 @@ def cases():
         for kind, fields in KINDS.items():
             fields = {**fields, "std_loss_weight": 5.0, "std_loss_momentum": 0.5, "inner_steps": environments - 1}
             yield f"meta-irm-{kind}-{suffix}", "meta-irm", environments, accumulation, fields
-        for algorithm in ALGORITHMS:
-            if algorithm != "meta-irm":
-                yield f"{algorithm}-{suffix}", algorithm, environments, accumulation, {"l2_regularization": 0.01}
+        for name, (algorithm, fields) in BASELINES.items():
+            # Two environments would have three rows each in the smallest batch, which cannot be halved.
+            if name != "irmv1-halves" or environments == 3:
+                yield f"{name}-{suffix}", algorithm, environments, accumulation, fields
     yield "meta-irm-draws", "meta-irm", 3, 1, {"environments_per_batch": 2}
     yield "meta-irm-outer", "meta-irm", 3, 1, {"outer_environments": "1"}
+    yield "v-rex-draws", "v-rex", 3, 1, {"environments_per_batch": 2, "penalty_weight": 5.0, "penalty_momentum": 0.5}
+    yield "group-dro-draws", "group-dro", 3, 1, {"environments_per_batch": 2, "group_dro_step_size": 0.3}
 
 
 def main(folder: Path) -> None:
@@ -69,7 +82,7 @@ def main(folder: Path) -> None:
         found = trainer.evaluate()
         metrics[name] = {k: v for k, v in found.items() if "accuracy" in k}
         metrics[name]["log"] = [
-            {k: v for k, v in entry.items() if k == "loss" or k.startswith(("risk", "meta"))}
+            {k: v for k, v in entry.items() if k == "loss" or k.startswith(("risk", "meta", "irm", "rex", "weight"))}
             for entry in trainer.state.log_history
             if "loss" in entry
         ]
