@@ -90,6 +90,7 @@ def meta_gradient(
     std_loss: StdLoss | None = None,
     generator: torch.Generator | None = None,
     loss_scale: float = 1.0,
+    compute_dtype: torch.dtype | None = None,
 ) -> MetaGradient:
     r"""
     The gradient of the meta-IRM objective (Bae, Choi & Lee 2021, arXiv 2103.12947)
@@ -122,6 +123,8 @@ def meta_gradient(
         std_loss ([`StdLoss`], *optional*): λσ; keep one object over the steps if it has a momentum. λ = 1 if `None`.
         generator (`torch.Generator`, *optional*): draws the outer environments; must agree over the processes.
         loss_scale (`float`, *optional*, defaults to 1.0): see [`InPlaceOracle`]; the result does not depend on it.
+        compute_dtype (`torch.dtype`, *optional*): the dtype of autocast where `risk` computes under it; the step of
+            the finite difference is chosen by it. The parameters' own if `None`.
 
     Returns:
         [`MetaGradient`]
@@ -140,7 +143,7 @@ def meta_gradient(
     oracle = make_oracle(processes, parameters, risk, micro_batches, loss_scale)
     linearize: Any = {
         "exact": exact,
-        "finite_difference": functools.partial(finite_difference, scheme=scheme),
+        "finite_difference": functools.partial(finite_difference, scheme=scheme, compute_dtype=compute_dtype),
         "first_order": first_order,
     }[kind]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .processes import Processes
+from .processes import Processes, local
 
 
 Risk = Callable[[nn.Module, Any], Tensor]
@@ -50,16 +50,16 @@ class InPlaceOracle:
         self._kept_gradients = [p.grad for p in parameters]
 
     @torch.no_grad()
-    def move(self, base: Vector, direction: Vector | None = None, scale: float | Tensor = 0.0) -> None:
+    def move(self, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> None:
         """Let the model's parameters be base + scale · direction."""
-        torch._foreach_copy_(list[Tensor](self.parameters), base)
-        if direction is not None:
-            # One tensor at a time: no second vector of the model's size is ever alive.
-            for parameter, d in zip(self.parameters, direction):
-                parameter.add_(d * scale) if isinstance(scale, Tensor) else parameter.add_(d, alpha=scale)
+        # One tensor at a time: no second vector of the model's size is ever alive.
+        for k, parameter in enumerate(self.parameters):
+            parameter.copy_(base[k])
+            if direction is not None:
+                parameter.add_(direction[k], alpha=scale)
 
     def gradient(
-        self, environment: int, base: Vector, direction: Vector | None = None, scale: float | Tensor = 0.0
+        self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0
     ) -> tuple[Tensor, Vector]:
         """R_e and ∇R_e at base + scale · direction, over this process's rows."""
         self.move(base, direction, scale)
@@ -110,7 +110,7 @@ class FunctionalOracle:
         return functional_call(self._risk, dict(zip(self._names, point)), (batch,), tie_weights=True)
 
     def gradient(
-        self, environment: int, base: Vector, direction: Vector | None = None, scale: float | Tensor = 0.0
+        self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0
     ) -> tuple[Tensor, Vector]:
         """R_e and ∇R_e at base + scale · direction, over this process's rows."""
         point = self.point(base, direction, scale)
@@ -126,7 +126,7 @@ class FunctionalOracle:
         return risk, _unscale(gradient, self.loss_scale)
 
     @staticmethod
-    def point(base: Vector, direction: Vector | None = None, scale: float | Tensor = 0.0) -> Vector:
+    def point(base: Vector, direction: Vector | None = None, scale: float = 0.0) -> Vector:
         """base + scale · direction as new leaves of the graph."""
         if direction is None:
             return [b.detach().requires_grad_() for b in base]

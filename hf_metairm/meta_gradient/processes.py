@@ -11,12 +11,18 @@ from collections.abc import Sequence
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
 
 def is_sharded(tensor: Tensor) -> bool:
     """Whether `tensor` is a `DTensor`, as FSDP2 makes of every parameter."""
     return hasattr(tensor, "to_local")
+
+
+def local(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The shards of `tensors` that this process holds, for element-wise work in place; the tensors where unsharded."""
+    return [t.to_local() if is_sharded(t) else t for t in tensors]
 
 
 class Processes:
@@ -26,6 +32,11 @@ class Processes:
         compiled = hasattr(model, "_orig_mod")
         inner = model._orig_mod if compiled else model
         self.module: nn.Module = inner.module if isinstance(inner, DistributedDataParallel) else model
+        for part in self.module.modules():
+            if isinstance(part, FSDPModule):
+                # After a forward pass without a backward one (an evaluation), FSDP2 may leave the root unsharded, and
+                # its parameters are then not those that the optimizer steps.
+                part.reshard()
         self.shards = any(is_sharded(p) for p in self.module.parameters())
         self._group = inner.process_group if isinstance(inner, DistributedDataParallel) else None
         shared = isinstance(inner, DistributedDataParallel) or (self.shards and dist.is_initialized())

@@ -7,10 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.utils import logging
 
 from ..meta_gradient import META_GRADIENTS, SCHEMES, StdLoss, meta_gradient, trainable_parameters
 from .base import EnvironmentTrainer
 from .configs import EnvironmentConfig, annealed_weight, at_least_zero, momentum, wrong
+
+
+logger = logging.get_logger(__name__)
+AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass
@@ -127,6 +132,11 @@ class MetaIRMTrainer(EnvironmentTrainer):
         if not isinstance(args, MetaIRMConfig):
             raise ValueError(f"args is a {type(args).__name__}: MetaIRMTrainer takes a MetaIRMConfig.")
         super().__init__(model, args, **kwargs)
+        if args.meta_gradient == "finite_difference" and any(isinstance(m, nn.ReLU) for m in self.model.modules()):
+            logger.warning(
+                "The model has ReLUs, whose kinks finite differences see and second derivatives do not: the "
+                "meta-gradient will be some percent or more off. Use meta_gradient='exact' where it fits."
+            )
         self.std_loss = StdLoss(momentum=args.std_loss_momentum)
 
     def accumulate_gradient(self, model: nn.Module, batches: dict[int, list[dict[str, Any]]]) -> Tensor:
@@ -149,6 +159,7 @@ class MetaIRMTrainer(EnvironmentTrainer):
             # Drawn from the seed and the step alone: the same on every process, and after a resume.
             generator=torch.Generator().manual_seed(args.seed * 1_000_003 + step),
             loss_scale=self._loss_scale,
+            compute_dtype=AUTOCAST_DTYPES.get(self.accelerator.mixed_precision),
         )
         for parameter, gradient in zip(trainable_parameters(model), result.gradients):
             parameter.grad = gradient.mul_(self._loss_scale)

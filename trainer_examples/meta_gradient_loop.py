@@ -1,0 +1,43 @@
+"""
+The meta-IRM gradient in a plain Accelerate loop, without a Trainer.
+
+    accelerate launch trainer_examples/meta_gradient_loop.py
+"""
+
+import torch
+from accelerate import Accelerator
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
+
+from hf_metairm.datasets import ColoredMNIST
+from hf_metairm.environments import EnvironmentCollator, EnvironmentSampler, read_environments, split_by_environment
+from hf_metairm.meta_gradient import StdLoss, meta_gradient, trainable_parameters
+from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
+
+
+accelerator = Accelerator()
+with accelerator.main_process_first():
+    builder = ColoredMNIST("binary")
+    builder.download_and_prepare()
+rows = builder.as_tensors("train")
+environments = read_environments(rows)
+collator = EnvironmentCollator(None, "environment", {name: k for k, name in enumerate(environments.names)})
+sampler = EnvironmentSampler(environments.ids, rows_per_block=512, blocks_per_step=accelerator.num_processes)
+loader = DataLoader(rows, batch_size=512, sampler=sampler, collate_fn=collator)
+torch.manual_seed(0)
+model = ColoredMNISTClassifier(ColoredMNISTConfig())
+model, optimizer, loader = accelerator.prepare(model, torch.optim.Adam(model.parameters(), 1e-3), loader)
+std_loss = StdLoss(weight=1.0)
+
+for epoch in range(2):
+    sampler.set_epoch(epoch)
+    for batch in loader:
+        batches = split_by_environment(batch, batch.pop("environment"))
+        result = meta_gradient(
+            model, lambda m, b: cross_entropy(m(b["pixel_values"]).logits, b["labels"]), batches, std_loss=std_loss
+        )
+        for parameter, gradient in zip(trainable_parameters(model), result.gradients):
+            parameter.grad = gradient
+        optimizer.step()
+    accelerator.print(f"epoch {epoch}: objective {result.objective:.4f}, σ {result.deviation:.4f}")
+accelerator.end_training()
