@@ -11,7 +11,8 @@ from .meta_irm import MetaIRMConfig, MetaIRMTrainer
 from .rex import MMRExConfig, RExConfig, RExTrainer
 
 
-# By the names that the command line and results use.
+# By the names that the command line and results use. IRMv2 (Khezeli et al. 2021, arXiv 2106.09777) is not among them:
+# its formula could not be confirmed from a source.
 ALGORITHMS: dict[str, tuple[type[EnvironmentTrainer], type[EnvironmentConfig]]] = {
     "erm": (EnvironmentTrainer, EnvironmentConfig),
     "irmv1": (IRMTrainer, IRMConfig),

@@ -159,6 +159,16 @@ def test_bfloat16_autocast_stays_near_float32(case, tmp_path):
     assert 0 < relative_error(results[1], results[0]) < 0.1
 
 
+def test_irm_statistics_of_a_model_in_half_precision_are_in_float32(tmp_path):
+    trainer = make("irmv1", tmp_path, model=Half())
+    rows = {"x": torch.randn(64, 6), "labels": torch.arange(64) % 3}
+    half = trainer.model.bfloat16()
+    half.body.forward = lambda x, forward=half.body.forward: forward(x.bfloat16())
+    statistics = trainer.statistics(half, rows)
+    assert half.dtypes == {torch.bfloat16}
+    assert statistics.dtype == torch.float32
+
+
 @pytest.mark.parametrize("case", ["irmv1", "v-rex", "group-dro"])
 def test_fp16_scale_multiplies_the_whole_gradient(case, tmp_path, monkeypatch):
     gradients = []
