@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .processes import Processes, local
+from .processes import Processes
 
 
 Risk = Callable[[nn.Module, Any], Tensor]

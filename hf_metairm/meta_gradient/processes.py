@@ -20,11 +20,6 @@ def is_sharded(tensor: Tensor) -> bool:
     return hasattr(tensor, "to_local")
 
 
-def local(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The shards of `tensors` that this process holds, for element-wise work in place; the tensors where unsharded."""
-    return [t.to_local() if is_sharded(t) else t for t in tensors]
-
-
 class Processes:
     """The processes that share the batch of `model`; a single one unless it is wrapped in DDP or sharded by FSDP2."""
 

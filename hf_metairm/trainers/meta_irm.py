@@ -132,7 +132,8 @@ class MetaIRMTrainer(EnvironmentTrainer):
         if not isinstance(args, MetaIRMConfig):
             raise ValueError(f"args is a {type(args).__name__}: MetaIRMTrainer takes a MetaIRMConfig.")
         super().__init__(model, args, **kwargs)
-        if args.meta_gradient == "finite_difference" and any(isinstance(m, nn.ReLU) for m in self.model.modules()):
+        modules = self.model.modules() if self.model is not None else []
+        if args.meta_gradient == "finite_difference" and any(isinstance(m, nn.ReLU) for m in modules):
             logger.warning(
                 "The model has ReLUs, whose kinks finite differences see and second derivatives do not: the "
                 "meta-gradient will be some percent or more off. Use meta_gradient='exact' where it fits."
