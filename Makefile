@@ -21,7 +21,7 @@ train: $(STAMP)
 	    trainer_examples/finetune_text.py --config trainer_examples/configs/punctuated_sst2.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -265,7 +265,10 @@ class EnvironmentTrainer(EnvironmentEvaluation, CheckpointedState):
     def _loss_scale(self) -> float:
         """What fp16's gradient scaler wants the loss multiplied by; the Trainer undoes it before the step."""
         scaler = self.accelerator.scaler
-        return 1.0 if scaler is None else scaler.get_scale()
+        if scaler is None:
+            return 1.0
+        # The scaler only makes its scale when it first scales something, and refuses to unscale before that.
+        return float(scaler.scale(torch.ones((), device=self.args.device)))
 
     # Logging
 

@@ -30,8 +30,9 @@ class KeepGradient(TrainerCallback):
 @pytest.mark.parametrize("name", ["mlp", "bert"])
 @pytest.mark.parametrize("environments", [2, 3, 4])
 def test_gradient_that_reaches_the_optimizer_is_that_of_the_whole_objective(name, environments, tmp_path):
-    for steps, std_weight, options in itertools.product(
-        (1, 2, 3), (0.0, 1.0, 10.0), ({}, {"outer_environments": 1}, {"same_environment": True})
+    # Every value of each; tests/meta_gradient goes through all combinations without the Trainer.
+    for (steps, std_weight), options in itertools.product(
+        ((1, 0.0), (2, 1.0), (3, 10.0)), ({}, {"outer_environments": 1}, {"same_environment": True})
     ):
         model, dataset = model_and_data(name, environments)
         keep = KeepGradient()
