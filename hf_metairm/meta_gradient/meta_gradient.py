@@ -223,7 +223,9 @@ def _check(model: nn.Module, kind: str, scheme: str) -> None:
 
 def _check_exact(model: nn.Module) -> None:
     mend = "Use meta_gradient='finite_difference', which needs only ordinary backward passes."
-    if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
+    # The flag of transformers, and the wrapper that torch.distributed and Accelerate's FSDP put around a module.
+    flags = ("gradient_checkpointing", "_checkpoint_wrapped_module")
+    if any(getattr(module, flag, False) for module in model.modules() for flag in flags):
         raise ValueError(
             f"meta_gradient='exact' would be silently wrong under gradient checkpointing, whose recomputation sees θ "
             f"where θ' is meant. {mend}"
