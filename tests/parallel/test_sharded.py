@@ -4,7 +4,12 @@ not."""
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
+import torch
+
+from ..meta_gradient.models import small_bert
+from ..meta_gradient.reference import relative_error
 from .launch import launch
 
 
@@ -20,3 +25,22 @@ def test_sharded_parameters_give_the_gradient_of_the_joint_batch(tmp_path):
         assert found[f"{name} objective"] < 1e-12
         assert found[f"{name} restored"]
     assert "finite_difference" in found["exact"]
+
+
+def test_trainer_under_accelerates_fsdp2_trains_what_one_process_trains(tmp_path):
+    folders = [tmp_path / str(processes) for processes in (1, 2)]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(launch, "tests.parallel.sharded_trainer_worker", str(folder), processes=int(folder.name))
+            for folder in folders
+        ]
+        for job in jobs:
+            job.result()
+    start = small_bert().double().state_dict()
+    for name, bound in {"forward": 1e-5, "central": 1e-7, "first_order": 1e-12, "erm": 1e-12}.items():
+        one, two = (torch.load(folder / f"{name}.pt") for folder in folders)
+        assert one.keys() == two.keys() == start.keys()
+        way, expected = ([state[k] - start[k] for k in start] for state in (two, one))
+        assert relative_error(way, expected) < bound, name
