@@ -15,15 +15,16 @@ from hf_metairm.meta_gradient import StdLoss, meta_gradient, trainable_parameter
 from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
 
 
-accelerator = Accelerator()
+accelerator = Accelerator(cpu=not torch.cuda.is_available())
 with accelerator.main_process_first():
     builder = ColoredMNIST("binary")
     builder.download_and_prepare()
 rows = builder.as_tensors("train")
 environments = read_environments(rows)
 collator = EnvironmentCollator(None, "environment", {name: k for k, name in enumerate(environments.names)})
-sampler = EnvironmentSampler(environments.ids, rows_per_block=512, blocks_per_step=accelerator.num_processes)
-loader = DataLoader(rows, batch_size=512, sampler=sampler, collate_fn=collator)
+share = 512 // accelerator.num_processes  # N processes train what one trains.
+sampler = EnvironmentSampler(environments.ids, rows_per_block=share, blocks_per_step=accelerator.num_processes)
+loader = DataLoader(rows, batch_size=share, sampler=sampler, collate_fn=collator)
 torch.manual_seed(0)
 model = ColoredMNISTClassifier(ColoredMNISTConfig())
 model, optimizer, loader = accelerator.prepare(model, torch.optim.Adam(model.parameters(), 1e-3), loader)

@@ -62,6 +62,9 @@ def test_checkpointing_with_sdpa_equals_exact_without_them(name, tmp_path):
     # 2 steps of 2 environments, each with an inner, an outer and a difference's gradient; and one look at the loss.
     assert passes == 2 * 2 * 3 * 2 + 1, "every layer is run a second time for its backward pass"
     assert relative_error(found, expected) < 2e-3
+    expected, _ = first_gradient(tmp_path, "first_order", small_bert(dropout=0.0, attention="eager"))
+    found, _ = first_gradient(tmp_path, "first_order", **{name: True})
+    assert relative_error(found, expected) < 1e-5
     with pytest.raises(ValueError, match=r"checkpointing.*finite_difference"):
         first_gradient(tmp_path, "exact", **{name: True})
 
@@ -194,6 +197,9 @@ def test_peft_methods(method, tmp_path):
     for kind, bound in (("exact", 1e-9), ("finite_difference", 1e-4 if method == "dora" else 1e-6)):
         found = meta_gradient(model, bert_risk, batches, kind=kind, scheme="central", inner_steps=2).gradients
         assert relative_error(found, expected) < bound, kind
+    expected, _ = reference_gradient(model, bert_risk, batches, {0: [1], 1: [0]}, steps=2, first_order=True)
+    found = meta_gradient(model, bert_risk, batches, kind="first_order", inner_steps=2).gradients
+    assert relative_error(found, expected) < 1e-9
 
 
 def test_deepspeed_is_refused(tmp_path):
