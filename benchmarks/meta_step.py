@@ -1,0 +1,148 @@
+"""
+Time and peak memory of one meta-IRM step: a plain ERM step, ours, and the peers that do the same update.
+
+    python benchmarks/meta_step.py --peer_python PEERS_VENV/bin/python [--settings …] [--variants …] [--rounds N]
+
+Every measurement runs in a process of its own. The variants of a setting take turns, round after round, so that a
+machine that slows down slows all of them down. One line per finished child is appended to
+`docs/benchmarks/meta_step.jsonl`; what is there is not measured again, unless it failed or the machine was busy with
+something else. The table `meta_step.md` and the picture `meta_step.png` beside it are made anew at the end, or alone
+by `--report`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from meta_step_settings import OVERHEAD, PEERS, SETTINGS
+
+
+ROOT = Path(__file__).parent.parent
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    variants = sorted({variant for setting in SETTINGS.values() for variant in setting.variants})
+    parser.add_argument("--settings", "--setting", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--variants", nargs="+", choices=variants, default=variants)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each variant has its turn")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps of a turn, after one to warm up")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch, in every process")
+    parser.add_argument("--timeout", type=float, default=1800, help="of a child, in seconds")
+    parser.add_argument(
+        "--busy", type=float, default=0.3, help="measure again where other processes kept more cores busy than this"
+    )
+    parser.add_argument("--peer_python", help="interpreter of requirements-peers.txt; without it no peer is measured")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks", help="folder of the results")
+    parser.add_argument("--report", action="store_true", help="measure nothing, make the table and the picture anew")
+    parser.add_argument("--child", nargs=2, metavar=("SETTING", "VARIANT"), help=argparse.SUPPRESS)
+    parser.add_argument("--reference", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def run_child(args: argparse.Namespace) -> dict[str, Any]:
+    """What a child measures; the variant `reference` saves the gradient that the others are compared with."""
+    import meta_step_child
+
+    setting, variant = args.child
+    if variant == "reference":
+        return meta_step_child.save_reference(setting, args.threads, args.reference)
+    return meta_step_child.measure(setting, variant, args.steps, args.threads, args.reference)
+
+
+def start_child(args: argparse.Namespace, setting: str, variant: str, reference: Path) -> dict[str, Any]:
+    """Run a child and return what it printed, or `error` with the last line of what it complained of."""
+    python = args.peer_python if variant in PEERS else sys.executable
+    command = [python, __file__, "--child", setting, variant, "--reference", str(reference)]
+    command += ["--steps", str(args.steps), "--threads", str(args.threads)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=args.timeout)
+    except subprocess.TimeoutExpired:
+        return {"error": f"not done after {args.timeout:.0f} s"}
+    if done.returncode != 0:
+        # A negative code is a signal; −9 is how a child ends that took more memory than there is.
+        complaint = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        return {"error": complaint[0] if done.returncode > 0 else f"ended by signal {-done.returncode}"}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def measure(args: argparse.Namespace, raw: Path) -> None:
+    """Let every variant of every setting have its turns, but for those whose results are there."""
+    done = {
+        (row["setting"], row["variant"], row["round"])
+        for row in read(raw)
+        if "error" not in row and row["others"] <= args.busy
+    }
+    turns = [
+        (setting, number, variant)
+        for setting in args.settings
+        for number in range(args.rounds)
+        for variant in SETTINGS[setting].variants
+        if variant in args.variants and (variant not in PEERS or args.peer_python)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for count, (setting, number, variant) in enumerate(turns, 1):
+            start = f"[{count}/{len(turns)}] {setting}, round {number + 1}, {variant}:"
+            if (setting, variant, number) in done:
+                print(start, "is there", flush=True)
+                continue
+            print(start, end=" ", flush=True)
+            reference = Path(folder) / f"{setting}.pt"
+            if setting != OVERHEAD and not reference.exists():
+                failure = start_child(args, setting, "reference", reference).get("error")
+                if failure:
+                    sys.exit(f"the reference gradient failed: {failure}")
+            row = {"setting": setting, "variant": variant, "round": number, "threads": args.threads}
+            row |= {"processor": platform.machine(), **start_child(args, setting, variant, reference)}
+            with raw.open("a") as file:
+                print(json.dumps(row), file=file)
+            print(describe(row), flush=True)
+
+
+def describe(row: dict[str, Any]) -> str:
+    """A result in a few words."""
+    if "error" in row:
+        return f"failed: {row['error']}"
+    text = f"{row['seconds']:.3f} s, {row['memory_mb']:.0f} MB"
+    if "relative_error" in row:
+        text += f", relative error {row['relative_error']:.1e}"
+    if row["others"] > 0.1:
+        text += f"; others kept {row['others']:.1f} cores busy"
+    return text + (f", overhead {row['overhead']:.1%}" if "overhead" in row else "")
+
+
+def read(raw: Path) -> list[dict[str, Any]]:
+    """The results so far; the last one of a turn that was repeated."""
+    rows = [json.loads(line) for line in raw.read_text().splitlines()] if raw.exists() else []
+    return list({(row["setting"], row["variant"], row["round"]): row for row in rows}.values())
+
+
+def main() -> None:
+    """Measure, then report; or be the child that measures."""
+    args = parse_arguments()
+    if args.child:
+        print(json.dumps(run_child(args)))
+        return
+    args.output.mkdir(parents=True, exist_ok=True)
+    raw = args.output / "meta_step.jsonl"
+    if not args.report:
+        measure(args, raw)
+    import meta_step_report
+
+    meta_step_report.write(read(raw), args.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""One variant in one setting, measured in a process of its own: the child of `meta_step.py`."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import itertools
+import os
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from meta_step_settings import OURS, OVERHEAD, SETTINGS, Setting, make_batches, make_model, make_step, risk
+from torch import Tensor
+
+
+MEGABYTE = 1024  # In the kibibytes that /proc counts in.
+
+
+def measure(setting_name: str, variant: str, steps: int, threads: int, reference: Path | None) -> dict[str, Any]:
+    """
+    One warm-up step, then `steps` timed ones.
+
+    Returns:
+        `dict`: `seconds`, the median, and `all_seconds`; `memory_mb`, the highest resident set since the loaded
+        model's first forward pass, above the resident set after it; `others`, how many cores other processes kept busy
+        during the timed steps; `relative_error`, ‖g − g*‖/‖g*‖ with g* from `reference`.
+    """
+    torch.set_num_threads(threads)
+    if setting_name == OVERHEAD:
+        return measure_overhead(SETTINGS[setting_name], variant, steps)
+    setting = SETTINGS[setting_name]
+    model, batches = make_model(setting), make_batches(setting)
+    step = make_step(variant, model, batches)
+    with torch.no_grad():
+        risk(model, batches[0])
+    baseline = _start_of_peak()
+    step()
+    seconds = []
+    clock = _BusyCores()
+    for _ in range(steps):
+        start = time.perf_counter()
+        gradients = step()
+        seconds.append(time.perf_counter() - start)
+    others, memory = clock.others(), _peak() - baseline
+    result: dict[str, Any] = {"seconds": median(seconds), "all_seconds": seconds}
+    result |= {"memory_mb": memory / MEGABYTE, "others": others}
+    same_objective = variant != "erm" and (setting.environments == 2 or "_outer_" not in variant)
+    if reference is not None and reference.exists() and same_objective:
+        result["relative_error"] = _relative_error(gradients, torch.load(reference))
+    return result
+
+
+def save_reference(setting_name: str, threads: int, path: Path) -> dict[str, Any]:
+    """Save the gradient of our `exact`, which the test suite compares with autograd in float64."""
+    torch.set_num_threads(threads)
+    setting = SETTINGS[setting_name]
+    torch.save(make_step("exact", make_model(setting), make_batches(setting))(), path)
+    return {}
+
+
+def measure_overhead(setting: Setting, variant: str, steps: int) -> dict[str, Any]:
+    """
+    The share of a Trainer's step, from the end of one to the end of the next and so with the loading of its batch,
+    that is not spent inside `meta_gradient`.
+    """
+    from transformers import TrainerCallback
+
+    from hf_metairm import MetaIRMConfig, MetaIRMTrainer
+    from hf_metairm.datasets import TensorRows
+    from hf_metairm.trainers import meta_irm
+
+    batches = make_batches(setting)
+    rows = TensorRows(
+        {
+            **{name: torch.cat([batch[name] for batch in batches.values()]) for name in batches[0]},
+            "environment": [f"e{e}" for e in batches for _ in range(setting.rows)],
+        }
+    )
+    inside: list[float] = []
+    ends: list[float] = []
+    measured = meta_irm.meta_gradient
+
+    def stop_watched(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        found = measured(*args, **kwargs)
+        inside.append(time.perf_counter() - start)
+        return found
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            ends.append(time.perf_counter())
+
+    meta_irm.meta_gradient = stop_watched
+    clock = _BusyCores()
+    with tempfile.TemporaryDirectory() as folder:
+        config = MetaIRMConfig(
+            output_dir=folder,
+            per_device_train_batch_size=len(rows),
+            max_steps=steps + 1,
+            meta_gradient=OURS[variant]["kind"],
+            finite_difference_scheme=OURS[variant].get("scheme", "forward"),
+            use_cpu=True,
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+        )
+        trainer = MetaIRMTrainer(make_model(setting), config, train_dataset=rows, callbacks=[Clock()])
+        baseline = _start_of_peak()
+        trainer.train()
+    seconds = [after - before for before, after in itertools.pairwise(ends)]
+    shares = [1 - within / whole for within, whole in zip(inside[1:], seconds)]
+    return {
+        "seconds": median(seconds),
+        "all_seconds": seconds,
+        "memory_mb": (_peak() - baseline) / MEGABYTE,
+        "others": clock.others(),
+        "overhead": median(shares),
+        "all_overheads": shares,
+    }
+
+
+class _BusyCores:
+    """Counts, from when it is made, the cores that were busy, and of them this process's own."""
+
+    def __init__(self):
+        self._start = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        busy = sum(fields) - fields[3] - fields[4]  # All but idle and waiting for a disk.
+        return time.perf_counter(), busy / os.sysconf("SC_CLK_TCK"), time.process_time()
+
+    def others(self) -> float:
+        """Cores that other processes kept busy, on average."""
+        wall, busy, own = (now - before for now, before in zip(self._now(), self._start))
+        return max(0.0, (busy - own) / wall)
+
+
+def _relative_error(gradients: list[Tensor], expected: list[Tensor]) -> float:
+    assert [g.shape for g in gradients] == [e.shape for e in expected]
+    difference = sum(float((g - e).double().square().sum()) for g, e in zip(gradients, expected))
+    return (difference / sum(float(e.double().square().sum()) for e in expected)) ** 0.5
+
+
+def _start_of_peak() -> int:
+    """Give back what is free, forget the peak of loading, and return the resident set, in KiB."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _peak() -> int:
+    return _status("VmHWM")
+
+
+def _status(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise KeyError(field)
