@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,8 @@ def main() -> None:
     if args.child:
         print(json.dumps(run_child(args)))
         return
+    # So that a child does not outlive a parent that is told to end, and disturb what is measured next.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args.output.mkdir(parents=True, exist_ok=True)
     raw = args.output / "meta_step.jsonl"
     if not args.report:
