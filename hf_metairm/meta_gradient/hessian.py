@@ -105,7 +105,10 @@ def exact(oracle: FunctionalOracle, environment: int, point: Vector) -> Lineariz
     graph: tuple[Tensor, Vector] | None = None
     if len(micro_batches) == 1:
         graph = _gradient_with_graph(oracle, micro_batches[0], leaves)
-        risk, gradient = graph[0].detach(), [g.detach() / oracle.loss_scale for g in graph[1]]
+        risk, gradient = graph[0].detach(), [g.detach() for g in graph[1]]
+        if oracle.loss_scale != 1.0 or oracle.processes.count > 1:
+            # What follows writes into the gradient, and double backward still needs the one in the graph.
+            gradient = [g / oracle.loss_scale for g in gradient]
     else:
         risk, gradient = oracle.gradient(environment, leaves)
     oracle.processes.average([risk])

@@ -159,7 +159,9 @@ def meta_gradient(
             steps: list[Linearization] = []
             for step in range(inner_steps):
                 if step > 0:
-                    point = [p.detach() - inner_learning_rate * g for p, g in zip(point, steps[-1].gradient)]
+                    point = [
+                        torch.add(p.detach(), g, alpha=-inner_learning_rate) for p, g in zip(point, steps[-1].gradient)
+                    ]
                 steps.append(linearize(oracle, i, point))
             risks[i] = steps[0].risk
 
@@ -197,7 +199,7 @@ def meta_gradient(
     for k, p in enumerate(plain):
         p.mul_(a)
         if weighted is not None:
-            p.add_(weighted[k] * b)
+            p.addcmul_(weighted[k], b)
     deviation = std_loss.deviation()
     total = torch.stack(list(meta_losses.values())).sum()
     objective = (sum_weight * total + std_loss.weight * deviation) / std_loss.divisor

@@ -54,9 +54,10 @@ class InPlaceOracle:
         """Let the model's parameters be base + scale · direction."""
         # One tensor at a time: no second vector of the model's size is ever alive.
         for k, parameter in enumerate(self.parameters):
-            parameter.copy_(base[k])
-            if direction is not None:
-                parameter.add_(direction[k], alpha=scale)
+            if direction is None:
+                parameter.copy_(base[k])
+            else:
+                torch.add(base[k], direction[k], alpha=scale, out=parameter.detach())
 
     def gradient(
         self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0
@@ -130,7 +131,7 @@ class FunctionalOracle:
         """base + scale · direction as new leaves of the graph."""
         if direction is None:
             return [b.detach().requires_grad_() for b in base]
-        return [(b.detach() + d.detach() * scale).requires_grad_() for b, d in zip(base, direction)]
+        return [torch.add(b.detach(), d.detach(), alpha=scale).requires_grad_() for b, d in zip(base, direction)]
 
     def close(self) -> None:
         """Nothing to put back: the model was never touched."""
@@ -159,7 +160,10 @@ def add_(total: Vector | None, part: Vector, scale: Tensor | None = None) -> Vec
     if total is None:
         return part if scale is None else [p * scale for p in part]
     for t, p in zip(total, part):
-        t.add_(p if scale is None else p * scale)
+        if scale is None:
+            t.add_(p)
+        else:
+            t.addcmul_(p, scale)
     return total
 
 
