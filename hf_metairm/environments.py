@@ -233,12 +233,19 @@ class EnvironmentCollator:
 
 
 def split_by_environment(batch: Mapping[str, Any], ids: torch.Tensor) -> dict[int, dict[str, Any]]:
-    """The rows of each environment of a batch, as batches of their own; everything that has a row is split."""
+    """
+    The rows of each environment of a batch, as batches of their own; everything that has a row is split. Rows that
+    stand together, as [`EnvironmentSampler`] lets them, are not copied.
+    """
     parts = {}
     for e in ids.unique().tolist():
         rows = (ids == e).nonzero().squeeze(1)
+        first, last = int(rows[0]), int(rows[-1])
+        together = last - first + 1 == len(rows)
         parts[e] = {
-            k: v.index_select(0, rows) if isinstance(v, torch.Tensor) and v.dim() and len(v) == len(ids) else v
+            k: (v[first : last + 1] if together else v.index_select(0, rows))
+            if isinstance(v, torch.Tensor) and v.dim() and len(v) == len(ids)
+            else v
             for k, v in batch.items()
         }
     return parts

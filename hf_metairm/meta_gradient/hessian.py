@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -25,18 +25,19 @@ class Linearization:
     Args:
         risk (`Tensor`): a scalar.
         gradient (list of `Tensor`): shaped like the parameters.
-        hessian_times (`Callable`): maps a list of vectors to the list of their products with the Hessian.
+        hessian_times (`Callable`): maps a list of vectors to an iterator over their products with the Hessian, which
+            makes each when it is asked for, so that no more than one is alive.
     """
 
     risk: Tensor
     gradient: Vector
-    hessian_times: Callable[[list[Vector]], list[Vector]]
+    hessian_times: Callable[[list[Vector]], Iterator[Vector]]
 
 
 def first_order(oracle: InPlaceOracle, environment: int, point: Vector) -> Linearization:
     """The Hessian taken for zero: what is left of the objective's gradient is first-order meta-learning."""
     risk, gradient = _averaged_gradient(oracle, environment, point)
-    return Linearization(risk, gradient, lambda vectors: [[torch.zeros_like(v) for v in vector] for vector in vectors])
+    return Linearization(risk, gradient, lambda vectors: ([torch.zeros_like(v) for v in vector] for vector in vectors))
 
 
 def finite_difference(
@@ -71,7 +72,7 @@ def finite_difference(
         torch._foreach_mul_(ahead, norm / (2 * step))
         return ahead
 
-    return Linearization(risk, gradient, lambda vectors: [product(vector) for vector in vectors])
+    return Linearization(risk, gradient, lambda vectors: map(product, vectors))
 
 
 def step_size(dtype: torch.dtype, scheme: str) -> float:
@@ -114,27 +115,33 @@ def exact(oracle: FunctionalOracle, environment: int, point: Vector) -> Lineariz
     oracle.processes.average([risk])
     oracle.processes.average_gradients(gradient)
 
-    def local_products(vectors: list[Vector]) -> list[Vector]:
+    def local_products(vectors: list[Vector]) -> Iterator[Vector]:
         nonlocal graph
         if graph is not None:
-            products = _double_backward(graph[1], leaves, vectors)
-            graph = None
-            return products
+            kept, graph = graph[1], None
+            for number, vector in enumerate(vectors):
+                yield _double_backward(kept, leaves, vector, last=number + 1 == len(vectors))
+            return
+        # One pass over the micro-batches for all vectors: building the graphs anew is the dear part.
         totals: list[Vector | None] = [None] * len(vectors)
         with randomness.replayed(), buffers_kept(oracle.processes.module):
             for batch in micro_batches:
-                parts = _double_backward(_gradient_with_graph(oracle, batch, leaves)[1], leaves, vectors)
-                totals = [add_(total, part) for total, part in zip(totals, parts)]
-        scale = 1 / len(micro_batches)
-        return [[t * scale for t in total] for total in totals if total is not None]
+                again = _gradient_with_graph(oracle, batch, leaves)[1]
+                for number, vector in enumerate(vectors):
+                    part = _double_backward(again, leaves, vector, last=number + 1 == len(vectors))
+                    totals[number] = add_(totals[number], part)
+        for total in totals:
+            assert total is not None
+            torch._foreach_div_(total, len(micro_batches))
+            yield total
 
-    def products(vectors: list[Vector]) -> list[Vector]:
-        results = local_products(vectors)
-        for result in results:
+    def products(vectors: list[Vector]) -> Iterator[Vector]:
+        for result in local_products(vectors):
             if oracle.loss_scale != 1.0:
                 torch._foreach_div_(result, oracle.loss_scale)
             oracle.processes.average_gradients(result)
-        return results
+            yield result
+            del result
 
     return Linearization(risk, gradient, products)
 
@@ -156,23 +163,19 @@ def _gradient_with_graph(oracle: FunctionalOracle, batch: object, leaves: Vector
         return risk, differentiate(risk * oracle.loss_scale, leaves, create_graph=True)
 
 
-def _double_backward(gradient: Vector, leaves: Vector, vectors: list[Vector]) -> list[Vector]:
-    """H v for each vector; the graph is gone afterwards."""
+def _double_backward(gradient: Vector, leaves: Vector, vector: Vector, last: bool) -> Vector:
+    """H v; after the `last` one the graph is gone."""
     with_graph = [k for k, g in enumerate(gradient) if g.requires_grad]
     if not with_graph:
-        return [[torch.zeros_like(leaf) for leaf in leaves] for _ in vectors]
-    outputs = [gradient[k] for k in with_graph]
-    products = []
-    for number, vector in enumerate(vectors):
-        part = torch.autograd.grad(
-            outputs,
-            leaves,
-            grad_outputs=[vector[k] for k in with_graph],
-            allow_unused=True,
-            retain_graph=number + 1 < len(vectors),
-        )
-        products.append([torch.zeros_like(leaf) if p is None else p for p, leaf in zip(part, leaves)])
-    return products
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    product = torch.autograd.grad(
+        [gradient[k] for k in with_graph],
+        leaves,
+        grad_outputs=[vector[k] for k in with_graph],
+        allow_unused=True,
+        retain_graph=not last,
+    )
+    return [torch.zeros_like(leaf) if p is None else p for p, leaf in zip(product, leaves)]
 
 
 def _norm(vector: Vector) -> float:

@@ -183,10 +183,13 @@ def meta_gradient(
                 processes.average_gradients(vector)
 
             while steps:
-                for vector, product in zip(vectors, steps.pop().hessian_times(vectors)):
-                    torch._foreach_add_(vector, product, alpha=-inner_learning_rate)
-            if std_loss.weight != 0:
-                weighted = add_(weighted, vectors[-1], None if two_vectors else x)
+                products = steps.pop().hessian_times(vectors)
+                for vector in vectors:  # Not `zip`, which would hold on to one product while the next is made.
+                    torch._foreach_add_(vector, next(products), alpha=-inner_learning_rate)
+            if two_vectors:
+                weighted = add_(weighted, vectors[1])
+            elif std_loss.weight != 0 and len(meta_losses) > 1:  # The first x_ij of all is 0.
+                weighted = add_(weighted, vectors[0], x)
             plain = add_(plain, vectors[0])
             del vectors, first, second
     finally:
