@@ -51,8 +51,12 @@ class Setting:
 
 _ALL = ("erm", "exact", "central", "forward", "first_order", *PEERS)
 _MANY = ("erm", "exact", "central", "forward", "first_order", "exact_outer_1", "forward_outer_1", *PEERS)
+_OURS = ("erm", "exact", "forward", "exact_outer_1", "forward_outer_1")
 SETTINGS = {
     "minilm_e2_8x128": Setting("MiniLM, E = 2, 8 sentences of 128 tokens each", 2, 8, 128, _ALL),
+    "minilm_e4_8x128": Setting("MiniLM, E = 4, 8 sentences of 128 tokens each", 4, 8, 128, _MANY),
+    # Peers keep the graphs of all 56 pairs: at 128 tokens that is more memory than most machines have.
+    "minilm_e8_8x128": Setting("MiniLM, E = 8, 8 sentences of 128 tokens each", 8, 8, 128, _OURS),
     "minilm_e2_8x32": Setting("MiniLM, E = 2, 8 sentences of 32 tokens each", 2, 8, 32, _ALL),
     # With two environments there is one outer environment anyway: the foot of the comparison with E = 4 and 8.
     "minilm_e2_4x32": Setting("MiniLM, E = 2, 4 sentences of 32 tokens each", 2, 4, 32, _ALL),
