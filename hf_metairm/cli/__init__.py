@@ -7,18 +7,22 @@ import typer
 from .build_dataset import build_dataset
 from .env import env
 from .inspect import inspect
+from .reproduce import report, reproduce, search
 from .train import train
 
 
 app = typer.Typer(
     name="hf-metairm",
-    help="Meta-learned invariant risk minimization: train, look into data, build the paper's datasets.",
+    help="Meta-learned invariant risk minimization: train, look into data, reproduce the paper.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("inspect")(inspect)
 app.command("build-dataset")(build_dataset)
+app.command("reproduce")(reproduce)
+app.command("search")(search)
+app.command("report")(report)
 app.command("env")(env)
 
 

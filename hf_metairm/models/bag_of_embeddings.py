@@ -107,24 +107,39 @@ class BagOfEmbeddingsClassifier(PreTrainedModel):
         self.embeddings = value  # type: ignore[assignment]
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """
         Classify sentences.
 
         Args:
-            input_ids (`Tensor`): int64 ids of shape (n, length).
+            input_ids (`Tensor`, *optional*): int64 ids of shape (n, length).
             attention_mask (`Tensor`, *optional*): of the same shape, 0 where there is no word; by default where the id
                 is `pad_token_id`.
+            inputs_embeds (`Tensor`, *optional*): in place of ids their vectors, float of shape (n, length,
+                embedding_size). While the word vectors are frozen, their means, of length 1, give the same as the ids.
             labels (`Tensor`, *optional*): int64 class ids of shape (n,).
 
         Returns:
             `SequenceClassifierOutput`: `logits` of shape (n, num_labels) and, with labels, the mean cross-entropy in
             nats as `loss`. A sentence without words has the mean 0.
+
+        Raises:
+            ValueError: both ids and vectors are given, or neither.
         """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("Give either input_ids or inputs_embeds.")
+        vectors = self.embeddings(input_ids) if inputs_embeds is None else inputs_embeds
         if attention_mask is None:
-            attention_mask = input_ids != self.config.pad_token_id
-        vectors = self.embeddings(input_ids)
+            attention_mask = (
+                torch.ones(vectors.shape[:2], device=vectors.device)
+                if input_ids is None
+                else input_ids != self.config.pad_token_id
+            )
         mask = attention_mask.unsqueeze(-1).to(vectors.dtype)
         logits = self.layers((vectors * mask).sum(1) / mask.sum(1).clamp(min=1))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)

@@ -37,12 +37,15 @@ class Run:
         make_trainer (`Callable[[Path, ExitStack], EnvironmentTrainer]`): given the folder of the run, its Trainer
             with data and model; what must be undone after the run goes on the stack. The Trainer's `eval_dataset`,
             with an environment column, is what the result is measured on.
+        measure (`Callable[[EnvironmentTrainer], dict]`, *optional*): after training, what the result says of the
+            model; accuracy by environment by default.
     """
 
     name: str
     seed: int
     settings: dict[str, Any]
     make_trainer: Callable[[Path, ExitStack], EnvironmentTrainer]
+    measure: Callable[[EnvironmentTrainer], dict[str, Any]] | None = None
 
 
 def carry_out(runs: Sequence[Run], output_dir: Path, overwrite: bool = False) -> list[dict[str, Any]]:
@@ -57,15 +60,19 @@ def carry_out(runs: Sequence[Run], output_dir: Path, overwrite: bool = False) ->
     results = []
     for number, run in enumerate(runs, 1):
         folder = output_dir / f"{run.name}-seed{run.seed}"
-        kept = _kept_result(folder, run.settings)
-        if kept is not None and not overwrite:
-            _say(f"[{number}/{len(runs)}] {run.name}, seed {run.seed}: kept from {folder}")
-            results.append(kept)
-            continue
-        _say(f"[{number}/{len(runs)}] {run.name}, seed {run.seed}")
-        with ExitStack() as stack:
-            results.append(_carry_out(run, run.make_trainer(folder, stack), folder, overwrite))
+        kept = "" if overwrite or _kept_result(folder, run.settings) is None else f": kept from {folder}"
+        _say(f"[{number}/{len(runs)}] {run.name}, seed {run.seed}{kept}")
+        results.append(carry_out_run(run, folder, overwrite))
     return results
+
+
+def carry_out_run(run: Run, folder: Path, overwrite: bool = False) -> dict[str, Any]:
+    """Carry out one run in `folder`, or return the result that is there."""
+    kept = _kept_result(folder, run.settings)
+    if kept is not None and not overwrite:
+        return kept
+    with ExitStack() as stack:
+        return _carry_out(run, run.make_trainer(folder, stack), folder, overwrite)
 
 
 def _carry_out(run: Run, trainer: EnvironmentTrainer, folder: Path, overwrite: bool) -> dict[str, Any]:
@@ -90,14 +97,11 @@ def _carry_out(run: Run, trainer: EnvironmentTrainer, folder: Path, overwrite: b
     if stop.interrupted:
         raise KeyboardInterrupt
     seconds = time.perf_counter() - start
-    metrics = trainer.evaluate(metric_key_prefix="test")
-    rows = read_environments(trainer.eval_dataset, trainer.args.environment_column).sizes
     result = {
         "name": run.name,
         "algorithm": trainer._name,
         "seed": run.seed,
-        "accuracy": {name: metrics[f"test_{name}_accuracy"] for name in rows},
-        "rows": rows,
+        **(run.measure or _accuracy_by_environment)(trainer),
         "train_seconds": round(seconds, 2),
         "steps": trainer.state.global_step,
         "resumed": checkpoint is not None,
@@ -114,6 +118,12 @@ def _carry_out(run: Run, trainer: EnvironmentTrainer, folder: Path, overwrite: b
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.free_memory()
     return result
+
+
+def _accuracy_by_environment(trainer: EnvironmentTrainer) -> dict[str, Any]:
+    metrics = trainer.evaluate(metric_key_prefix="test")
+    rows = read_environments(trainer.eval_dataset, trainer.args.environment_column).sizes
+    return {"accuracy": {name: metrics[f"test_{name}_accuracy"] for name in rows}, "rows": rows}
 
 
 def _kept_result(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:

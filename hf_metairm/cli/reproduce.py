@@ -1,0 +1,149 @@
+"""`hf-metairm reproduce`, `search` and `report`: the paper's tables."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+
+if TYPE_CHECKING:
+    from hf_metairm.reproduction import Machine
+
+
+RESULTS = Path("outputs/reproduction")
+Output = Annotated[Path, typer.Option(help="Folder of the results; what is there is not repeated.")]
+BatchSize = Annotated[
+    str, typer.Option("--batch_size", help="Rows in a batch, of all environments together, or 'full'.")
+]
+Seeds = Annotated[int, typer.Option(help="Seeds 0 to N - 1.")]
+Algorithms = Annotated[list[str] | None, typer.Option("--algorithms", help="Only this algorithm; may be repeated.")]
+Source = Annotated[str, typer.Option(help="auto, hub, bundled, or a folder with the original data.")]
+WordVectors = Annotated[
+    Path | None, typer.Option("--word_vectors", help="File in GloVe's format, for the PunctuatedSST-2 tables.")
+]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; a GPU if there is one, by default.")]
+Jobs = Annotated[int | None, typer.Option(help="Runs side by side; one for each core, up to 4, by default.")]
+
+
+def reproduce(
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Names of tables; all that the data allows if none is given.")
+    ] = None,
+    algorithms: Algorithms = None,
+    seeds: Seeds = 3,
+    batch_size: BatchSize = "full",
+    source: Source = "auto",
+    word_vectors: WordVectors = None,
+    device: Device = None,
+    jobs: Jobs = None,
+    output: Output = RESULTS,
+) -> None:
+    """Carry out the runs of the paper's tables, one JSON line each; the same command goes on after an interruption."""
+
+    def work(machine: Machine, batch: int | str) -> None:
+        from hf_metairm.reproduction import TABLES, carry_out
+        from hf_metairm.reproduction.jobs import make_job
+
+        named = [_table(name) for name in tables or TABLES]
+        if not tables and word_vectors is None:
+            named = [table for table in named if table.dataset != "punctuated_sst2"]
+            typer.echo("Without --word_vectors the PunctuatedSST-2 tables are left out.")
+        settings: dict[str, Any] = {"batch": batch, "source": source, "word_vectors": machine.word_vectors}
+        todo = [
+            make_job(table, row, seed, **settings)
+            for table in named
+            for seed in range(seeds)
+            for row in table.rows
+            if not algorithms or row.algorithm in algorithms
+        ]
+        if not todo:
+            raise ValueError(f"No row of {', '.join(t.name for t in named)} is of {', '.join(algorithms or [])}.")
+        carry_out(todo, output, machine, typer.echo)
+        typer.echo(f"Results: {output}. Tables and pictures: hf-metairm report --results {output}")
+
+    _run(work, batch_size, source, word_vectors, device, jobs)
+
+
+def search(
+    table: Annotated[str, typer.Argument(help="Name of a table.")] = "colored_mnist",
+    algorithms: Algorithms = None,
+    trials: Annotated[int, typer.Option(help="Trials of each algorithm.")] = 30,
+    seeds: Seeds = 3,
+    batch_size: BatchSize = "full",
+    source: Source = "auto",
+    word_vectors: WordVectors = None,
+    device: Device = None,
+    jobs: Jobs = None,
+    output: Output = RESULTS,
+) -> None:
+    """Search hyper-parameters at random and compare selection rules; only one of them sees the unseen environment."""
+
+    def work(machine: Machine, batch: int | str) -> None:
+        from hf_metairm.reproduction.search import search as carry_out_search
+
+        carry_out_search(_table(table), algorithms, trials, seeds, output, machine, batch=batch, say=typer.echo)
+        typer.echo(f"Results: {output}. Tables and pictures: hf-metairm report --results {output}")
+
+    _run(work, batch_size, source, word_vectors, device, jobs)
+
+
+def report(
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    output: Annotated[Path | None, typer.Option(help="Markdown file; report.md among the results by default.")] = None,
+) -> None:
+    """Write the paper's tables and pictures from the finished runs."""
+    from hf_metairm.reproduction.report import write_report
+
+    target = output or results / "report.md"
+    try:
+        names = write_report(results, target)
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    typer.echo(f"{target}: {', '.join(names)}")
+
+
+def _table(name: str) -> Any:
+    from hf_metairm.reproduction import TABLES
+
+    if name not in TABLES:
+        raise ValueError(f"There is no table {name!r}; there are {', '.join(TABLES)}.")
+    return TABLES[name]
+
+
+def _run(
+    work: Callable[[Machine, int | str], None],
+    batch_size: str,
+    source: str,
+    word_vectors: Path | None,
+    device: str | None,
+    jobs: int | None,
+) -> None:
+    from hf_metairm.reproduction import Machine
+
+    # A polite kill leaves checkpoints as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if batch_size != "full" and not (batch_size.isdigit() and int(batch_size) > 1):
+            raise ValueError(f"--batch_size {batch_size}: give a number of rows, or 'full'.")
+        if device not in (None, "cpu", "cuda"):
+            raise ValueError(f"--device {device}: give cpu or cuda.")
+        if jobs is not None and jobs < 1:
+            raise ValueError(f"--jobs {jobs}: give a number from 1 on.")
+        if word_vectors is not None and not word_vectors.is_file():
+            raise ValueError(f"--word_vectors {word_vectors}: there is no such file.")
+        file = None if word_vectors is None else str(word_vectors)
+        work(Machine(source, file, device, jobs), "full" if batch_size == "full" else int(batch_size))
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What was trained is kept: the same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"Error: {message}", err=True)
+    raise typer.Exit(1)

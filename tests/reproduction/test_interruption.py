@@ -1,0 +1,63 @@
+"""`hf-metairm reproduce`, killed and interrupted midway and started again, as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+COMMAND = [sys.executable, "-m", "hf_metairm", "reproduce", "colored_mnist", "--algorithms", "erm", "--seeds", "1"]
+COMMAND += ["--batch_size", "500", "--source", "bundled", "--jobs", "1", "--device", "cpu"]
+
+
+def start(output):
+    return subprocess.Popen(
+        [*COMMAND, "--output", str(output)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for(pattern, output, process):
+    deadline = time.monotonic() + 120
+    while not list(output.glob(pattern)):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_no_run_is_lost_and_none_doubled(tmp_path, number):
+    process = start(tmp_path)
+    wait_for("unfinished/*/checkpoint-*/trainer_state.json", tmp_path, process)
+    os.kill(process.pid, number)
+    said, _ = process.communicate(timeout=60)
+    if number == signal.SIGINT:
+        assert process.returncode == 130, said
+        assert "the same command goes on" in said
+    before = (tmp_path / "colored_mnist.jsonl").read_text() if (tmp_path / "colored_mnist.jsonl").exists() else ""
+    assert before.count("\n") < 2, "it was done before it could be stopped"
+
+    time.sleep(1)  # A killed parent's worker notices within half a second.
+    process = start(tmp_path)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+
+    text = (tmp_path / "colored_mnist.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert text.startswith(before)
+    assert sorted(line["config"]["row"] for line in lines) == ["erm", "erm, grey"]
+    assert any(line["resumed"] for line in lines)
+    erm = next(line for line in lines if line["config"]["row"] == "erm")
+    assert erm["test"]["p=0.1"]["accuracy"] > 0.8 > 0.4 > erm["test"]["p=0.9"]["accuracy"]
+    assert set(erm["test"]) == {f"p=0.{k}" for k in range(1, 10)}
+    assert os.listdir(tmp_path / "unfinished") == ["lock"]
+
+    process = start(tmp_path)
+    said, _ = process.communicate(timeout=60)
+    assert "2 are there, 0 to do" in said
+    assert (tmp_path / "colored_mnist.jsonl").read_text() == text
