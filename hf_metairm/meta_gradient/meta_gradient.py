@@ -186,6 +186,7 @@ def meta_gradient(
                 products = steps.pop().hessian_times(vectors)
                 for vector in vectors:  # Not `zip`, which would hold on to one product while the next is made.
                     torch._foreach_add_(vector, next(products), alpha=-inner_learning_rate)
+                del products  # And with it the inner gradient, before the next environment's turn.
             if two_vectors:
                 weighted = add_(weighted, vectors[1])
             elif std_loss.weight != 0 and len(meta_losses) > 1:  # The first x_ij of all is 0.
