@@ -30,7 +30,8 @@ class ColoredMNISTConfig(PreTrainedConfig):
 class ColoredMNISTClassifier(PreTrainedModel):
     """
     Perceptron with two hidden layers and ReLU, Xavier-uniform weights and zero biases, as in the experiments of
-    Arjovsky et al. 2019 (arXiv 1907.02893); logits for `num_labels` classes in place of their single logit.
+    Arjovsky et al. 2019 (arXiv 1907.02893). For two classes it has their single output z, and the logits are (0, z):
+    two outputs would learn at twice the pace in z, with the same learning rate.
     """
 
     config_class = ColoredMNISTConfig
@@ -47,7 +48,7 @@ class ColoredMNISTClassifier(PreTrainedModel):
             nn.ReLU(),
             nn.Linear(config.hidden_size, config.hidden_size),
             nn.ReLU(),
-            nn.Linear(config.hidden_size, config.num_labels),  # type: ignore[arg-type]
+            nn.Linear(config.hidden_size, 1 if config.num_labels == 2 else config.num_labels),  # type: ignore[arg-type]
         )
         self.post_init()
 
@@ -70,5 +71,7 @@ class ColoredMNISTClassifier(PreTrainedModel):
             nats as `loss`.
         """
         logits = self.layers(pixel_values)
+        if logits.shape[1] == 1:
+            logits = nn.functional.pad(logits, (1, 0))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return ImageClassifierOutput(loss=loss, logits=logits)

@@ -117,3 +117,13 @@ def test_colored_mnist_classifier_starts_as_in_the_experiments_and_survives_savi
     assert torch.allclose(output.loss, -output.logits.log_softmax(-1)[range(5), labels].mean())
     model.save_pretrained(tmp_path)
     assert torch.equal(ColoredMNISTClassifier.from_pretrained(tmp_path)(images).logits, output.logits)
+
+
+def test_for_two_classes_the_perceptron_has_the_single_output_of_the_irm_experiments():
+    model = ColoredMNISTClassifier(ColoredMNISTConfig(hidden_size=8))
+    images, labels = torch.rand(6, 2, 14, 14), torch.tensor([0, 1, 1, 0, 1, 0])
+    output = model(pixel_values=images, labels=labels)
+    assert model.layers[-1].out_features == 1
+    assert output.logits.shape == (6, 2)
+    z = output.logits[:, 1]
+    assert torch.allclose(output.loss, torch.nn.functional.binary_cross_entropy_with_logits(z, labels.float()))
