@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,19 +25,18 @@ class Linearization:
     Args:
         risk (`Tensor`): a scalar.
         gradient (list of `Tensor`): shaped like the parameters.
-        hessian_times (`Callable`): maps a list of vectors to an iterator over their products with the Hessian, which
-            makes each when it is asked for, so that no more than one is alive.
+        hessian_times (`Callable`): maps v to H v; to be called once.
     """
 
     risk: Tensor
     gradient: Vector
-    hessian_times: Callable[[list[Vector]], Iterator[Vector]]
+    hessian_times: Callable[[Vector], Vector]
 
 
 def first_order(oracle: InPlaceOracle, environment: int, point: Vector) -> Linearization:
     """The Hessian taken for zero: what is left of the objective's gradient is first-order meta-learning."""
     risk, gradient = _averaged_gradient(oracle, environment, point)
-    return Linearization(risk, gradient, lambda vectors: ([torch.zeros_like(v) for v in vector] for vector in vectors))
+    return Linearization(risk, gradient, lambda vector: [torch.zeros_like(v) for v in vector])
 
 
 def finite_difference(
@@ -72,7 +71,7 @@ def finite_difference(
         torch._foreach_mul_(ahead, norm / (2 * step))
         return ahead
 
-    return Linearization(risk, gradient, lambda vectors: map(product, vectors))
+    return Linearization(risk, gradient, product)
 
 
 def step_size(dtype: torch.dtype, scheme: str) -> float:
@@ -115,35 +114,28 @@ def exact(oracle: FunctionalOracle, environment: int, point: Vector) -> Lineariz
     oracle.processes.average([risk])
     oracle.processes.average_gradients(gradient)
 
-    def local_products(vectors: list[Vector]) -> Iterator[Vector]:
+    def local_product(vector: Vector) -> Vector:
         nonlocal graph
         if graph is not None:
             kept, graph = graph[1], None
-            for number, vector in enumerate(vectors):
-                yield _double_backward(kept, leaves, vector, last=number + 1 == len(vectors))
-            return
-        # One pass over the micro-batches for all vectors: building the graphs anew is the dear part.
-        totals: list[Vector | None] = [None] * len(vectors)
+            return _double_backward(kept, leaves, vector)
+        total: Vector | None = None
         with randomness.replayed(), buffers_kept(oracle.processes.module):
             for batch in micro_batches:
                 again = _gradient_with_graph(oracle, batch, leaves)[1]
-                for number, vector in enumerate(vectors):
-                    part = _double_backward(again, leaves, vector, last=number + 1 == len(vectors))
-                    totals[number] = add_(totals[number], part)
-        for total in totals:
-            assert total is not None
-            torch._foreach_div_(total, len(micro_batches))
-            yield total
+                total = add_(total, _double_backward(again, leaves, vector))
+        assert total is not None
+        torch._foreach_div_(total, len(micro_batches))
+        return total
 
-    def products(vectors: list[Vector]) -> Iterator[Vector]:
-        for result in local_products(vectors):
-            if oracle.loss_scale != 1.0:
-                torch._foreach_div_(result, oracle.loss_scale)
-            oracle.processes.average_gradients(result)
-            yield result
-            del result
+    def product(vector: Vector) -> Vector:
+        result = local_product(vector)
+        if oracle.loss_scale != 1.0:
+            torch._foreach_div_(result, oracle.loss_scale)
+        oracle.processes.average_gradients(result)
+        return result
 
-    return Linearization(risk, gradient, products)
+    return Linearization(risk, gradient, product)
 
 
 def _averaged_gradient(
@@ -163,8 +155,8 @@ def _gradient_with_graph(oracle: FunctionalOracle, batch: object, leaves: Vector
         return risk, differentiate(risk * oracle.loss_scale, leaves, create_graph=True)
 
 
-def _double_backward(gradient: Vector, leaves: Vector, vector: Vector, last: bool) -> Vector:
-    """H v; after the `last` one the graph is gone."""
+def _double_backward(gradient: Vector, leaves: Vector, vector: Vector) -> Vector:
+    """H v from the gradient's graph."""
     with_graph = [k for k, g in enumerate(gradient) if g.requires_grad]
     if not with_graph:
         return [torch.zeros_like(leaf) for leaf in leaves]
@@ -173,7 +165,6 @@ def _double_backward(gradient: Vector, leaves: Vector, vector: Vector, last: boo
         leaves,
         grad_outputs=[vector[k] for k in with_graph],
         allow_unused=True,
-        retain_graph=not last,
     )
     return [torch.zeros_like(leaf) if p is None else p for p, leaf in zip(product, leaves)]
 

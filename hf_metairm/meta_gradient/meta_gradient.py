@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .hessian import SCHEMES, Linearization, exact, finite_difference, first_order
 from .oracles import FunctionalOracle, InPlaceOracle, Risk, Vector, add_
 from .processes import Processes
+from .replay import Randomness, buffers_kept
 from .std_loss import Pair, StdLoss
 
 
@@ -102,9 +103,10 @@ def meta_gradient(
         v ← Σ_j w_ij ∇R_j(θ'_i);   for t = T−1 … 0: v ← v − α H_i(θᵗ) v;   ∇J = Σ_i v.
 
     One inner environment is worked on at a time and its graph dropped before the next, so memory does not grow with
-    the number of environments. The model's parameters and their `.grad` are left as they were, also when an exception
-    passes through. Under DDP or FSDP2 every process calls this with its own rows, and every process gets the gradient
-    of the joint batch.
+    the number of environments. Where an inner environment has several outer ones and λ > 0, the meta-losses are
+    evaluated once more, ahead of their gradients, to know σ. The model's parameters and their `.grad` are left as they
+    were, also when an exception passes through. Under DDP or FSDP2 every process calls this with its own rows, and
+    every process gets the gradient of the joint batch.
 
     Args:
         model (`nn.Module`): as it is trained, in its DDP wrapper where it has one.
@@ -147,63 +149,78 @@ def meta_gradient(
         "first_order": first_order,
     }[kind]
 
-    # Σ_ij ∇L_ij and Σ_ij x_ij ∇L_ij through the inner loop: w_ij = a + b x_ij mixes them once σ is known.
+    def adapt(i: int) -> tuple[list[Linearization], Vector]:
+        """R_i's derivatives at θ⁰ … θᵀ⁻¹, and θᵀ⁻¹ itself; θ'_i is one step along the last gradient from there."""
+        point = oracle.theta
+        steps: list[Linearization] = []
+        for step in range(inner_steps):
+            if step > 0:
+                gradient = steps[-1].gradient
+                point = [torch.add(p.detach(), g, alpha=-inner_learning_rate) for p, g in zip(point, gradient)]
+            steps.append(linearize(oracle, i, point))
+        return steps, point
+
+    def survey() -> dict[Pair, Tensor]:
+        """w_ij of every pair, from a first pass over the meta-losses alone that leaves no trace."""
+        x = {}
+        with Randomness(parameters[0].device).replayed(), buffers_kept(processes.module):
+            for i, outer in pairs.items():
+                steps, point = adapt(i)
+                for j in outer:
+                    loss = oracle.loss(j, point, steps[-1].gradient, -inner_learning_rate)
+                    processes.average([loss])
+                    x[i, j] = std_loss.observe((i, j), loss)
+                del steps, point
+        a, b = std_loss.mix(sum_weight)
+        return {pair: a + b * value for pair, value in x.items()}
+
+    drawn = sum(len(outer) for outer in pairs.values())
+    sum_weight = 1.0 if same_environment else len(pairs) * (len(pairs) - 1) / drawn
+    # w_ij depends on σ, which is not known before the last pair is evaluated. Where each i has one j,
+    # w_ij = a + b x_ij is a factor of the whole v_i, and Σ v_i and Σ x_ij v_i can be mixed at the end. Else σ is had
+    # first, in a pass of its own: one vector goes through each Hessian, and memory stays flat.
+    two_passes = std_loss.weight != 0 and drawn > len(pairs)
+    weights: dict[Pair, Tensor] = {}
     plain: Vector | None = None
     weighted: Vector | None = None
     risks: dict[int, Tensor] = {}
     meta_losses: dict[Pair, Tensor] = {}
     std_loss.start()
     try:
+        if two_passes:
+            weights = survey()
         for i, outer in pairs.items():
-            point = oracle.theta
-            steps: list[Linearization] = []
-            for step in range(inner_steps):
-                if step > 0:
-                    point = [
-                        torch.add(p.detach(), g, alpha=-inner_learning_rate) for p, g in zip(point, steps[-1].gradient)
-                    ]
-                steps.append(linearize(oracle, i, point))
+            steps, point = adapt(i)
             risks[i] = steps[0].risk
-
-            # With one outer environment x_ij is a common factor and needs no vector of its own.
-            two_vectors = len(outer) > 1 and std_loss.weight != 0
-            first: Vector | None = None
-            second: Vector | None = None
+            vector: Vector | None = None
             for j in outer:
                 loss, gradient = oracle.gradient(j, point, steps[-1].gradient, -inner_learning_rate)
                 processes.average([loss])
                 meta_losses[i, j] = loss
-                x = std_loss.observe((i, j), loss)
-                if two_vectors:
-                    second = add_(second, gradient, x)
-                first = add_(first, gradient)
+                if two_passes:
+                    torch._foreach_mul_(gradient, weights[i, j])
+                else:
+                    x = std_loss.observe((i, j), loss)
+                vector = add_(vector, gradient)
                 del gradient
-            vectors = [vector for vector in (first, second) if vector is not None]
-            for vector in vectors:
-                processes.average_gradients(vector)
-
+            assert vector is not None
+            processes.average_gradients(vector)
             while steps:
-                products = steps.pop().hessian_times(vectors)
-                for vector in vectors:  # Not `zip`, which would hold on to one product while the next is made.
-                    torch._foreach_add_(vector, next(products), alpha=-inner_learning_rate)
-                del products  # And with it the inner gradient, before the next environment's turn.
-            if two_vectors:
-                weighted = add_(weighted, vectors[1])
-            elif std_loss.weight != 0 and len(meta_losses) > 1:  # The first x_ij of all is 0.
-                weighted = add_(weighted, vectors[0], x)
-            plain = add_(plain, vectors[0])
-            del vectors, first, second
+                torch._foreach_add_(vector, steps.pop().hessian_times(vector), alpha=-inner_learning_rate)
+            if std_loss.weight != 0 and not two_passes and len(meta_losses) > 1:  # The first x_ij of all is 0.
+                weighted = add_(weighted, vector, x)
+            plain = add_(plain, vector)
+            del vector, point
     finally:
         oracle.close()
 
-    drawn = sum(len(outer) for outer in pairs.values())
-    sum_weight = 1.0 if same_environment else len(pairs) * (len(pairs) - 1) / drawn
-    a, b = std_loss.mix(sum_weight)
     assert plain is not None
-    for k, p in enumerate(plain):
-        p.mul_(a)
-        if weighted is not None:
-            p.addcmul_(weighted[k], b)
+    if not two_passes:
+        a, b = std_loss.mix(sum_weight)
+        for k, p in enumerate(plain):
+            p.mul_(a)
+            if weighted is not None:
+                p.addcmul_(weighted[k], b)
     deviation = std_loss.deviation()
     total = torch.stack(list(meta_losses.values())).sum()
     objective = (sum_weight * total + std_loss.weight * deviation) / std_loss.divisor

@@ -77,6 +77,14 @@ class InPlaceOracle:
             parameter.grad = None
         return risk, _unscale(gradient, self.loss_scale)
 
+    @torch.no_grad()
+    def loss(self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> Tensor:
+        """R_e at base + scale · direction, over this process's rows."""
+        self.move(base, direction, scale)
+        losses = [self.risk(self.processes.module, batch) for batch in self.batches[environment]]
+        self.processes.reshard()
+        return torch.stack(losses).mean()
+
     def close(self) -> None:
         """Put the parameters and whatever gradients they carried back."""
         self.move(self.theta)
@@ -125,6 +133,12 @@ class FunctionalOracle:
             risk = risk + loss.detach()
         assert gradient is not None
         return risk, _unscale(gradient, self.loss_scale)
+
+    @torch.no_grad()
+    def loss(self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> Tensor:
+        """R_e at base + scale · direction, over this process's rows."""
+        point = self.point(base, direction, scale)
+        return torch.stack([self.value(batch, point) for batch in self.batches[environment]]).mean()
 
     @staticmethod
     def point(base: Vector, direction: Vector | None = None, scale: float = 0.0) -> Vector:

@@ -27,15 +27,20 @@ class Processes:
         compiled = hasattr(model, "_orig_mod")
         inner = model._orig_mod if compiled else model
         self.module: nn.Module = inner.module if isinstance(inner, DistributedDataParallel) else model
-        for part in self.module.modules():
-            if isinstance(part, FSDPModule):
-                # After a forward pass without a backward one (an evaluation), FSDP2 may leave the root unsharded, and
-                # its parameters are then not those that the optimizer steps.
-                part.reshard()
+        self.reshard()
         self.shards = any(is_sharded(p) for p in self.module.parameters())
         self._group = inner.process_group if isinstance(inner, DistributedDataParallel) else None
         shared = isinstance(inner, DistributedDataParallel) or (self.shards and dist.is_initialized())
         self.count = dist.get_world_size(self._group) if shared else 1
+
+    def reshard(self) -> None:
+        """
+        After a forward pass without a backward one (an evaluation), FSDP2 may leave the root unsharded, and its
+        parameters are then not those that the optimizer steps: put the shards back.
+        """
+        for part in self.module.modules():
+            if isinstance(part, FSDPModule):
+                part.reshard()
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its mean over the processes, in place."""
