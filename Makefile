@@ -22,7 +22,7 @@ train: $(STAMP)
 	    --num_cpu_threads_per_process $(CORES) trainer_examples/finetune_text.py --config trainer_examples/configs/punctuated_sst2.yaml
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
