@@ -46,14 +46,12 @@ def carry_out(
     def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
         trainer_class, config_class = ALGORITHMS[config["algorithm"]]
         batch = len(data.train) if config["batch"] == "full" else config["batch"]
+        protocol = {"lr_scheduler_type": "constant", "max_grad_norm": 0.0, "weight_decay": 0.0}
         args = config_class(
             output_dir=str(folder),
             per_device_train_batch_size=batch,
             per_device_eval_batch_size=10_000,
             max_steps=config["steps"],
-            lr_scheduler_type="constant",
-            max_grad_norm=0.0,
-            weight_decay=0.0,
             logging_steps=50,
             save_steps=100,
             save_total_limit=1,
@@ -62,7 +60,7 @@ def carry_out(
             dataloader_pin_memory=False,
             use_cpu=device == "cpu",
             seed=config["seed"],
-            **config["fields"],
+            **{**protocol, **config["fields"]},
         )
         set_seed(config["seed"])
         model = make_model(data, config["hidden_size"])
