@@ -1,0 +1,100 @@
+"""Every Python snippet of the pages runs as it stands, but for a smaller model, a file that is there, fewer steps."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import types
+
+import pytest
+import torch
+
+from hf_metairm.recipes.finetune_text import TextArguments
+from hf_metairm.recipes.settings import read_settings
+from hf_metairm.trainers import ALGORITHMS
+
+from ..trainers.toys import arguments, model_and_data
+from .pages import PAGES, README, ROOT, name_of, snippets
+
+
+INDEX, ALGORITHM = ROOT / "docs" / "index.md", ROOT / "docs" / "new_algorithm.md"
+REST = [page for page in PAGES if page not in (README, INDEX, ALGORITHM) and snippets(page, "python")]
+FEW_STEPS = "max_steps=2, report_to='none', use_cpu=True, disable_tqdm=True"
+
+
+def run(page, encoder, namespace):
+    """The page's snippets, each going on where the one before it ended."""
+    for snippet in snippets(page, "python"):
+        code = snippet.text.replace("distilbert-base-uncased", str(encoder))
+        code = code.replace('Config("output", ', f'Config("output", {FEW_STEPS}, ')
+        # Empty lines ahead, so that an error names the line of the page.
+        exec(compile("\n" * (snippet.line - 1) + code, str(page), "exec", dont_inherit=True), namespace)
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def quick_start(encoder, folder_with_reviews):
+    """What the quick start's snippet leaves behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder_with_reviews)
+        return run(INDEX, encoder, {"__name__": "snippet"})
+
+
+@pytest.fixture
+def begun(quick_start, folder_with_reviews, monkeypatch):
+    """A page that goes on where the quick start ended."""
+    monkeypatch.chdir(folder_with_reviews)
+    module = types.ModuleType("snippet")  # a real one: a checkpoint keeps its Config by module and name
+    monkeypatch.setitem(sys.modules, "snippet", module)
+    vars(module).update(quick_start, model=copy.deepcopy(quick_start["model"]))
+    return vars(module)
+
+
+@pytest.fixture
+def tilted(begun, encoder):
+    yield run(ALGORITHM, encoder, begun)
+    ALGORITHMS.pop("tilted-erm", None)
+
+
+def test_the_quick_start_is_short_and_the_same_in_both_places(quick_start):
+    assert [s.text for s in snippets(README, "python")] == [s.text for s in snippets(INDEX, "python")]
+    assert len([line for line in snippets(README, "python")[0].text.splitlines() if line.strip()]) <= 14
+    assert {"eval_paris_accuracy", "eval_worst_environment_accuracy"} <= quick_start["trainer"].evaluate().keys()
+
+
+@pytest.mark.parametrize("page", REST, ids=name_of)
+def test_page(page, encoder, begun):
+    run(page, encoder, begun)
+
+
+def test_the_worked_algorithm_is_short_and_known_by_its_name(tilted):
+    assert len([line for line in snippets(ALGORITHM, "python")[0].text.splitlines() if line.strip()]) < 60
+    assert tilted["trainer"].state.global_step == 2
+    settings = read_settings(TextArguments, ["--algorithms", "erm", "tilted-erm", "--tilt", "5"])
+    assert settings.config("tilted-erm", output_dir="unused").tilt == 5
+    with pytest.raises(ValueError, match="tilt=0 will not do"):
+        tilted["TiltedConfig"]("unused", tilt=0)
+
+
+@pytest.mark.parametrize("name", ["TiltedTrainer", "DecoupledTrainer"])
+def test_the_worked_algorithms_leave_the_gradients_of_their_formulas(name, tilted, tmp_path):
+    config = tilted["TiltedConfig"] if name == "TiltedTrainer" else tilted["EnvironmentConfig"]
+    model, data = model_and_data("bert", environments=3)
+    model.eval()
+    options = {"tilt": 2.0} if name == "TiltedTrainer" else {}
+    trainer = tilted[name](model, arguments(tmp_path, config, **options), train_dataset=data)
+    rows, ids = trainer.prepare_rows(next(iter(trainer.get_train_dataloader())))
+    batches = {e: {k: v[ids == e] for k, v in rows.items()} for e in range(3)}
+    trainer.accumulate_gradient(model, {e: [batch] for e, batch in batches.items()})
+    found = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    model.zero_grad()
+    outputs = [model(**batch) for batch in batches.values()]
+    risks = torch.stack([o.loss for o in outputs])
+    if name == "TiltedTrainer":
+        objective = torch.exp(2.0 * risks).mean().log() / 2.0
+    else:
+        objective = (risks + torch.stack([0.05 * o.logits.square().sum(1).mean() for o in outputs])).mean()
+    objective.backward()
+    expected = [p.grad for p in model.parameters() if p.grad is not None]
+    assert len(found) == len(expected) > 0
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
