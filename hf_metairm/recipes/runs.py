@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -12,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import PartialState
 from transformers.trainer_utils import get_last_checkpoint
 
-from .. import __version__
 from ..environments import read_environments
 from ..trainers import EnvironmentTrainer
+from ..trainers.versions import hardware, versions
 from .interrupt import CheckpointOnInterrupt
 
 
@@ -132,27 +130,6 @@ def _kept_result(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | Non
         return None
     result = json.loads(file.read_text())
     return result if result["settings"] == json.loads(json.dumps(settings, default=str)) else None
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    import datasets
-    import transformers
-
-    return {
-        "hf_metairm": __version__,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "datasets": datasets.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def hardware() -> str:
-    """What a result was computed on, in words."""
-    if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    return f"CPU ({platform.machine()}), {torch.get_num_threads()} threads"
 
 
 def _say(line: str) -> None:

@@ -21,11 +21,11 @@ from ..environments import (
 from .checkpoint import CheckpointedState
 from .checks import check_environments, check_labels, check_loss, check_setting
 from .configs import EnvironmentConfig
-from .evaluation import EnvironmentEvaluation
 from .gradients import backward_through_risks
+from .model_card import ModelCardWriter, Objective
 
 
-class EnvironmentTrainer(EnvironmentEvaluation, CheckpointedState):
+class EnvironmentTrainer(ModelCardWriter, CheckpointedState):
     """
     Empirical risk minimization on environment-balanced batches, and the base of every algorithm of this library.
 
@@ -174,6 +174,7 @@ class EnvironmentTrainer(EnvironmentEvaluation, CheckpointedState):
         if self.train_dataset is not None and not self.is_fsdp_enabled:
             check_loss(self)
         self._micro_batches, self._logged = [], {}
+        self._results_step = None
         return super().train(*args, **kwargs)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
@@ -269,6 +270,39 @@ class EnvironmentTrainer(EnvironmentEvaluation, CheckpointedState):
             return 1.0
         # The scaler only makes its scale when it first scales something, and refuses to unscale before that.
         return float(scaler.scale(torch.ones((), device=self.args.device)))
+
+    # The card
+
+    def objective_description(self) -> Objective:
+        """
+        What is minimized, for the card: here the mean of the environments' risks.
+
+        An algorithm with another objective says so by overriding this.
+        """
+        own = type(self)
+        if (own.objective_of, own.accumulate_gradient) != (
+            EnvironmentTrainer.objective_of,
+            EnvironmentTrainer.accumulate_gradient,
+        ):
+            return Objective(
+                f"the objective of {own.__name__}",
+                "It is described where the class is defined; it has no `objective_description` of its own.",
+                "what its objective says, by the training environments",
+            )
+        return Objective(
+            f"J(θ) = (1/E) Σ_e R_e(θ){self._l2_term}",
+            "R_e is the mean loss over the rows of environment e. This is plain empirical risk minimization, the "
+            "baseline, on batches with the same number of rows from each of the E environments.",
+            "nothing but too little data: it learns whatever predicts the label on average over the training "
+            "environments",
+            "A cue that predicts the label in them and not elsewhere, however its strength differs between them, will "
+            "have been learned.",
+        )
+
+    @property
+    def _l2_term(self) -> str:
+        weight = self.args.l2_regularization
+        return f" + {weight:g} Σθ²" if weight else ""
 
     # Logging
 

@@ -90,6 +90,16 @@ def annealed_weight(weight: float, step: int, anneal_steps: int) -> tuple[float,
     return weight, max(1.0, weight)
 
 
+def annealing_in_words(weight: float, anneal_steps: int) -> str:
+    """What `annealed_weight` does to a run, as sentences; nothing where it does nothing."""
+    words = ""
+    if anneal_steps and weight > 1:
+        words += f" In the first {anneal_steps} steps the weight is 1."
+    if weight > 1:
+        words += " The whole objective is divided by its weight."
+    return words
+
+
 def wrong(config: Any, name: str, wanted: str) -> ValueError:
     """The refusal of a field's value, with what to use in its place."""
     return ValueError(f"{name}={getattr(config, name)!r} will not do: use {wanted}.")

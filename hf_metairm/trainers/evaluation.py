@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,29 @@ import torch
 from transformers import EvalPrediction, Trainer
 
 from ..metrics import EnvironmentAccuracy
+
+
+@dataclass(frozen=True)
+class EnvironmentResult:
+    """
+    Accuracy in one environment.
+
+    Args:
+        environment (`str`, *optional*): its name; `None` where the rows have no environment column.
+        accuracy (`float`): between 0 and 1.
+        rows (`int`): how many rows it was measured on.
+        dataset (`str`, *optional*): the name of the evaluation dataset, where there is a dictionary of several.
+    """
+
+    environment: str | None
+    accuracy: float
+    rows: int
+    dataset: str | None = None
+
+    @property
+    def standard_error(self) -> float:
+        """The binomial one, √(a(1 − a)/n)."""
+        return math.sqrt(self.accuracy * (1 - self.accuracy) / self.rows)
 
 
 class EnvironmentEvaluation(Trainer):
@@ -23,17 +48,48 @@ class EnvironmentEvaluation(Trainer):
         self.environment_column = environment_column
         self.environment_names: list[str] = []
         self._evaluated: list[torch.Tensor] = []
+        self._found: list[EnvironmentResult] = []
+        self._results: list[EnvironmentResult] = []
+        self._results_step: int | None = None
         self._own_metrics = self.compute_metrics
         self.compute_metrics = self._metrics_per_environment
 
-    def evaluate(self, eval_dataset: Any = None, *args: Any, **kwargs: Any) -> dict[str, float]:
+    @property
+    def results(self) -> list[EnvironmentResult] | None:
+        """
+        Accuracies of the last `evaluate`; `None` if there was none, or the model has been trained or replaced since.
+
+        An evaluation on the training dataset does not count.
+        """
+        return self._results if self._results_step == self.state.global_step else None
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
         """
         `transformers.Trainer.evaluate`, with metrics per environment where the dataset has the environment column.
 
         A dictionary of datasets is evaluated one by one, as in a plain Trainer; each may hold several environments.
         """
-        self._evaluated = []
-        return super().evaluate(eval_dataset, *args, **kwargs)
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        if isinstance(dataset, dict):
+            metrics: dict[str, float] = {}
+            results: list[EnvironmentResult] = []
+            for name, part in dataset.items():
+                key = name if eval_dataset is None else part
+                metrics.update(self.evaluate(key, ignore_keys, f"{metric_key_prefix}_{name}"))
+                results += [replace(result, dataset=name) for result in self._found]
+            self._results, self._results_step = results, self.state.global_step
+            return metrics
+        self._evaluated, self._found = [], []
+        metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        if dataset is not self.train_dataset:
+            self._results, self._results_step = self._found, self.state.global_step
+        return metrics
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        self._results_step = None
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """`transformers.Trainer.evaluation_loop`, which starts with no environments gathered."""
@@ -58,15 +114,24 @@ class EnvironmentEvaluation(Trainer):
         metrics = self._own_metrics(prediction, **kwargs) if self._own_metrics else {}
         classes = _class_ids(prediction)
         if not self._evaluated:
-            if classes is not None and not self._own_metrics:
-                metrics["accuracy"] = float((classes == prediction.label_ids).mean())
+            if classes is not None:
+                accuracy = float((classes == prediction.label_ids).mean())
+                self._found = [EnvironmentResult(None, accuracy, len(classes))]
+                if not self._own_metrics:
+                    metrics["accuracy"] = accuracy
             return metrics
         names = np.asarray(self.environment_names)[torch.cat(self._evaluated).numpy()]
         if self._own_metrics:
             metrics = {**metrics, **_of_each_environment(self._own_metrics, prediction, names)}
         if classes is not None:
-            accuracy = EnvironmentAccuracy(keep_in_memory=True)
-            found = accuracy.compute(predictions=classes, references=prediction.label_ids, environments=names.tolist())
+            metric = EnvironmentAccuracy(keep_in_memory=True)
+            found = metric.compute(predictions=classes, references=prediction.label_ids, environments=names.tolist())
+            right = classes == prediction.label_ids
+            self._found = [
+                EnvironmentResult(str(name), float(right[names == name].mean()), int((names == name).sum()))
+                for name in dict.fromkeys(self.environment_names)
+                if (names == name).any()
+            ]
             metrics = {**found, **metrics}
         return metrics
 

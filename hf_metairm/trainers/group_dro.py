@@ -11,6 +11,7 @@ from torch import Tensor
 from ..objectives import exponentiated_gradient, weighted_risk
 from .base import EnvironmentTrainer
 from .configs import EnvironmentConfig, wrong
+from .model_card import Objective
 
 
 @dataclass
@@ -50,6 +51,13 @@ class GroupDROTrainer(EnvironmentTrainer):
     args: GroupDROConfig
     _tag_names = ("group-dro", "distributionally-robust-optimization", "hf-metairm", "out-of-distribution")
     _name = "group DRO"
+    _paper = """@inproceedings{sagawa2020distributionally,
+  title={Distributionally Robust Neural Networks for Group Shifts: On the Importance of Regularization for
+    Worst-Case Generalization},
+  author={Sagawa, Shiori and Koh, Pang Wei and Hashimoto, Tatsunori B. and Liang, Percy},
+  booktitle={International Conference on Learning Representations},
+  year={2020}
+}"""
     _state_name = "weights of the environments"
 
     def __init__(self, model: Any = None, args: GroupDROConfig | None = None, **kwargs: Any):
@@ -72,6 +80,17 @@ class GroupDROTrainer(EnvironmentTrainer):
         for e in environments:
             self.log_with_loss(f"weight_{self.environment_names[e]}", weights[e])
         return weighted_risk(risks, weights[present]) * (len(weights) / len(environments))
+
+    def objective_description(self) -> Objective:
+        """The weighted risks, and how the weights follow them."""
+        return Objective(
+            f"J(θ) = Σ_e q_e R_e(θ){self._l2_term},   q_e ∝ q_e exp(η R_e) at every step,   "
+            f"η = {self.args.group_dro_step_size:g}",
+            "R_e is the mean loss over the rows of environment e, q its weight among all, equal at first.",
+            "another mix of the training environments than that of the data, the worst of them alone included",
+            "A place that is no mix of them is outside what it was trained for, and a cue that works in all of them, "
+            "to whatever degree, may have been learned.",
+        )
 
     def algorithm_state(self) -> dict[str, Any]:
         """The logarithms of the weights, by name of the environment."""

@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from ..objectives import irm_penalty, scale_gradients
 from .base import EnvironmentTrainer
-from .configs import PenaltyConfig
+from .configs import PenaltyConfig, annealing_in_words
+from .model_card import Objective
 
 
 @dataclass
@@ -47,6 +48,12 @@ class IRMTrainer(EnvironmentTrainer):
     args: IRMConfig
     _tag_names = ("irmv1", "invariant-risk-minimization", "hf-metairm", "out-of-distribution")
     _name = "IRMv1"
+    _paper = """@article{arjovsky2019invariant,
+  title={Invariant Risk Minimization},
+  author={Arjovsky, Martin and Bottou, L{\\'e}on and Gulrajani, Ishaan and Lopez-Paz, David},
+  journal={arXiv preprint arXiv:1907.02893},
+  year={2019}
+}"""
 
     def __init__(self, model: Any = None, args: IRMConfig | None = None, **kwargs: Any):
         args = IRMConfig(output_dir="tmp_trainer") if args is None else args
@@ -86,6 +93,18 @@ class IRMTrainer(EnvironmentTrainer):
     def objective_divisor(self) -> float:
         """The weight of this step, or 1 if that is larger."""
         return self.args.weight_at(self.state.global_step)[1]
+
+    def objective_description(self) -> Objective:
+        """The risks and the penalty on the gradient of a dummy scale, with its weight."""
+        weight = self.args.penalty_weight
+        square = "the product of two halves' gradients" if self.args.unbiased_penalty else "that of its gradient"
+        return Objective(
+            f"J(θ) = (1/E) Σ_e R_e(θ) + {weight:g} · (1/E) Σ_e ‖∇_s R_e(s ∘ logits)‖² at s = 1{self._l2_term}",
+            f"R_e is the mean loss over the rows of environment e, s a scale on the logits, the square {square}."
+            f"{annealing_in_words(weight, self.args.penalty_anneal_steps)}",
+            "cues whose strength differs between the training environments: each of them alone should not want "
+            "the logits any larger or smaller",
+        )
 
     def _check_loss(self, loss: Tensor, logits: Tensor | None, labels: Any) -> None:
         """The penalty is about the cross-entropy, so that is what the risk must be, too."""

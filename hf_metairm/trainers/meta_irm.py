@@ -11,7 +11,9 @@ from transformers.utils import logging
 
 from ..meta_gradient import META_GRADIENTS, SCHEMES, StdLoss, meta_gradient, trainable_parameters
 from .base import EnvironmentTrainer
-from .configs import EnvironmentConfig, annealed_weight, at_least_zero, momentum, wrong
+from .configs import EnvironmentConfig, annealed_weight, annealing_in_words, at_least_zero, momentum, wrong
+from .model_card import Objective
+from .model_card_text import META_IRM_PAPER
 
 
 logger = logging.get_logger(__name__)
@@ -124,6 +126,7 @@ class MetaIRMTrainer(EnvironmentTrainer):
     args: MetaIRMConfig
     _tag_names = ("meta-irm", "invariant-risk-minimization", "hf-metairm", "out-of-distribution")
     _name = "meta-IRM"
+    _paper = META_IRM_PAPER
     _state_name = "running means of the meta-losses"
     _without_state = "start anew, or resume with std_loss_momentum=0"
 
@@ -168,6 +171,34 @@ class MetaIRMTrainer(EnvironmentTrainer):
         self.log_with_loss("meta_loss_mean", torch.stack(list(result.meta_losses.values())).mean())
         self.log_with_loss("meta_loss_std", result.deviation)
         return result.objective + self._regularize(model, self.std_loss.divisor)
+
+    def objective_description(self) -> Objective:
+        """The meta-losses and σ, with α, λ, T and the kind of meta-gradient."""
+        args = self.args
+        pairs, drawn = "Σ_i Σ_{j≠i} R_j(θ'_i)", ""
+        if args.same_environment:
+            pairs, drawn = "Σ_i R_i(θ'_i)", " Each is judged on its own environment, which is an ablation of meta-IRM."
+        elif args.outer_environments != "all":
+            drawn = f" For each i, {args.outer_environments} of the others are drawn at every step."
+        kind = args.meta_gradient.replace("_", " ")
+        if args.meta_gradient == "finite_difference":
+            kind += f" ({args.finite_difference_scheme})"
+        running = (
+            f" σ's gradient is taken from running means of the meta-losses with momentum {args.std_loss_momentum:g}."
+            if args.std_loss_momentum
+            else ""
+        )
+        return Objective(
+            f"J(θ) = {pairs} + λσ{self._l2_term},   θ'_i = θ − α ∇R_i(θ), {args.inner_steps} "
+            f"time{'s' * (args.inner_steps > 1)}\n"
+            f"α = {args.inner_learning_rate:g}, λ = {args.std_loss_weight:g}, T = {args.inner_steps}, "
+            f"meta-gradient: {kind}",
+            "R_i is the mean loss over the rows of environment i, θ'_i the model adapted to it, σ the standard "
+            f"deviation of the meta-losses R_j(θ'_i).{drawn}{running}"
+            f"{annealing_in_words(args.std_loss_weight, args.penalty_anneal_steps)}",
+            "cues whose strength differs between the training environments: adapting to one of them must not help "
+            "there at the cost of the others",
+        )
 
     def algorithm_state(self) -> dict[str, Any] | None:
         """The running means of the meta-losses, where there are any."""

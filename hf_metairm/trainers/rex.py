@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..objectives import risk_variance, worst_risk_excess
 from .base import EnvironmentTrainer
-from .configs import PenaltyConfig, momentum, wrong
+from .configs import PenaltyConfig, annealing_in_words, momentum, wrong
+from .model_card import Objective
 
 
 REX_PENALTIES = {"variance": risk_variance, "maximum": worst_risk_excess}
@@ -72,6 +73,13 @@ class RExTrainer(EnvironmentTrainer):
 
     args: RExConfig
     _tag_names = ("rex", "risk-extrapolation", "hf-metairm", "out-of-distribution")
+    _paper = """@inproceedings{krueger2021out,
+  title={Out-of-Distribution Generalization via Risk Extrapolation (REx)},
+  author={Krueger, David and Caballero, Ethan and Jacobsen, Joern-Henrik and Zhang, Amy and Binas, Jonathan and
+    Zhang, Dinghuai and Le Priol, Remi and Courville, Aaron},
+  booktitle={International Conference on Machine Learning},
+  year={2021}
+}"""
     _state_name = "running means of the risks"
     _without_state = "start anew, or resume with penalty_momentum=0"
 
@@ -97,6 +105,22 @@ class RExTrainer(EnvironmentTrainer):
     def objective_divisor(self) -> float:
         """The weight of this step, or 1 if that is larger."""
         return self.args.weight_at(self.state.global_step)[1]
+
+    def objective_description(self) -> Objective:
+        """The risks and how far they are apart, with the penalty's weight."""
+        args = self.args
+        penalty = "Var_e R_e(θ)" if args.rex_penalty == "variance" else "(max_e R_e(θ) − mean_e R_e(θ))"
+        running = (
+            f" The penalty is taken from running means of the risks with momentum {args.penalty_momentum:g}."
+            if args.penalty_momentum
+            else ""
+        )
+        return Objective(
+            f"J(θ) = Σ_e R_e(θ) + {args.penalty_weight:g} · {penalty}{self._l2_term}",
+            "R_e is the mean loss over the rows of environment e."
+            f"{running}{annealing_in_words(args.penalty_weight, args.penalty_anneal_steps)}",
+            "differences between the training environments that make their risks differ, and more of the same",
+        )
 
     def _running_means(self, risks: Tensor, environments: list[int]) -> Tensor:
         """Take the risks of a step in, and return the bias-corrected running means."""
