@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from accelerate import PartialState
 
 from ..trainers import EnvironmentTrainer
+from ..trainers.model_card import CardDetails
 from .runs import Run, carry_out
 from .settings import Settings
 from .summary import write_summary
@@ -37,11 +38,14 @@ class ComparisonArguments:
         default_factory=list, metadata={"help": "Environments in the table; all of them if empty."}
     )
     overwrite: bool = field(default=False, metadata={"help": "Repeat runs whose results are there."})
+    selection_rule: str | None = field(
+        default=None, metadata={"help": "How the hyper-parameters were chosen, in a sentence for the model cards."}
+    )
 
 
 ArgumentsT = TypeVar("ArgumentsT", bound=ComparisonArguments)
 # What a run's result does not depend on.
-NOT_OF_A_RUN = ("output_dir", "seeds", "table_environments", "overwrite", "reference_config")
+NOT_OF_A_RUN = ("output_dir", "seeds", "table_environments", "overwrite", "reference_config", "selection_rule")
 REFERENCE_NAME = "erm, no cue"
 
 
@@ -64,6 +68,10 @@ class Comparison(ABC, Generic[ArgumentsT]):
         """The algorithm's Trainer with a new model and its data, all drawn with `seed`; see [`Run`]."""
 
     @abstractmethod
+    def card_details(self, dataset_config: str | None, seed: int) -> CardDetails:
+        """What the model's card says of its data, and of what was trained."""
+
+    @abstractmethod
     def title(self) -> str:
         """What is compared, for the picture."""
 
@@ -84,7 +92,15 @@ class Comparison(ABC, Generic[ArgumentsT]):
             **self.settings.fields[algorithm],
             "seed": seed,
         }
-        return Run(name, seed, settings, partial(self.make_trainer, algorithm, dataset_config, seed))
+        return Run(name, seed, settings, partial(self._make, algorithm, dataset_config, seed), card=True)
+
+    def _make(
+        self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
+    ) -> EnvironmentTrainer:
+        trainer = self.make_trainer(algorithm, dataset_config, seed, folder, stack)
+        details = self.card_details(dataset_config, seed)
+        trainer.card_details = details.updated(selection_rule=self.arguments.selection_rule)
+        return trainer
 
     def carry_out(self) -> list[dict[str, Any]]:
         """Carry out the runs, and write the table, the picture and the raw results."""

@@ -21,11 +21,12 @@ from transformers import DataCollatorWithPadding, set_seed
 from ..datasets import TensorRows
 from ..models import encode_sentences, encoder_stepped_over
 from ..trainers import ALGORITHMS, EnvironmentTrainer
+from ..trainers.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .settings import Settings, read_settings
 from .text_data import TextData, load_own, load_punctuated_sst2
-from .text_model import choose_trainable, load_classifier, load_tokenizer
+from .text_model import MINILM, choose_trainable, load_classifier, load_tokenizer
 
 
 @dataclass
@@ -52,6 +53,14 @@ class TextArguments(ComparisonArguments):
     max_length: int = field(default=128, metadata={"help": "Tokens in a text; longer ones are cut."})
 
 
+TRAINED = {
+    "all": "All of the model was trained.",
+    "head": "Only the classification head was trained; the encoder is as it was.",
+    "top": "The classification head and the encoder's last layers were trained; the layers before are as they were.",
+    "lora": "Low-rank adapters and the classification head were trained.",
+}
+
+
 class TextComparison(Comparison[TextArguments]):
     """Text classifiers on one dataset; what the runs share is made once."""
 
@@ -66,6 +75,19 @@ class TextComparison(Comparison[TextArguments]):
         dataset = Path(self.arguments.dataset).name
         config = f" ({self.arguments.dataset_config})" if self.arguments.dataset_config else ""
         return f"{dataset}{config}, {self.arguments.model_name_or_path}, trained: {self.arguments.trainable}"
+
+    def card_details(self, dataset_config: str | None, seed: int) -> CardDetails:
+        """The data's name and config, and how much of the model was trained."""
+        data = self.data(dataset_config, seed)
+        return CardDetails(
+            language=data.language,
+            license="apache-2.0" if self.arguments.model_name_or_path == MINILM else None,
+            dataset=data.title,
+            dataset_tags=data.on_hub,
+            dataset_args=data.config,
+            dataset_citation=data.citation,
+            notes=TRAINED[self.arguments.trainable.partition(":")[0]],
+        )
 
     def make_trainer(
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack

@@ -37,6 +37,7 @@ class Run:
             with an environment column, is what the result is measured on.
         measure (`Callable[[EnvironmentTrainer], dict]`, *optional*): after training, what the result says of the
             model; accuracy by environment by default.
+        card (`bool`, *optional*, defaults to `False`): whether to write the model's card, too.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Run:
     settings: dict[str, Any]
     make_trainer: Callable[[Path, ExitStack], EnvironmentTrainer]
     measure: Callable[[EnvironmentTrainer], dict[str, Any]] | None = None
+    card: bool = False
 
 
 def carry_out(runs: Sequence[Run], output_dir: Path, overwrite: bool = False) -> list[dict[str, Any]]:
@@ -109,6 +111,8 @@ def _carry_out(run: Run, trainer: EnvironmentTrainer, folder: Path, overwrite: b
         "history": [h for h in trainer.state.log_history if "loss" in h],
     }
     trainer.save_model(str(folder))
+    if run.card:
+        trainer.create_model_card()  # After the weights: adapters are saved with a card that is not ours.
     if trainer.is_world_process_zero():
         (folder / RESULT_NAME).write_text(json.dumps(result, indent=1))
         for old in folder.glob("checkpoint-*"):

@@ -22,17 +22,35 @@ class TextData:
     Args:
         train (`datasets.Dataset`): rows of the environments that are trained on.
         test (`datasets.Dataset`): held-out rows, of the unseen environment too.
+        title (`str`): what the data are, in words for the model's card.
+        config (`str`, *optional*): which config of them.
+        citation (`str`, *optional*): their BibTeX.
+        language (`str`, *optional*): code of their language.
+        on_hub (`str`, *optional*): their name on the Hub, where they come from there.
     """
 
     train: datasets.Dataset
     test: datasets.Dataset
+    title: str
+    config: str | None = None
+    citation: str | None = None
+    language: str | None = None
+    on_hub: str | None = None
 
 
 def load_punctuated_sst2(config: str, source: str, seed: int) -> TextData:
     """PunctuatedSST-2 in one of its configs, its artefact and label noise drawn with `seed`."""
     builder = PunctuatedSST2(config, source=source, seed=seed)
     builder.download_and_prepare()
-    return TextData(builder.as_dataset("train"), builder.as_dataset("test"))
+    assert builder.data_source is not None
+    return TextData(
+        builder.as_dataset("train"),
+        builder.as_dataset("test"),
+        f"{builder.TITLE}, made from {builder.data_source.title}",
+        builder.config_id,
+        builder.CITATION,
+        "en",
+    )
 
 
 def load_own(
@@ -85,7 +103,7 @@ def load_own(
     kept = train.filter(lambda row: str(row["environment"]) not in unseen_environments)
     held_out = train.filter(lambda row: str(row["environment"]) in unseen_environments)
     test = datasets.concatenate_datasets([test, held_out]) if len(held_out) else test
-    return TextData(kept, test)
+    return TextData(kept, test, path.name, config, on_hub=None if path.exists() else name)
 
 
 def _tidy(dataset: datasets.Dataset, columns: dict[str, str]) -> datasets.Dataset:

@@ -11,7 +11,7 @@ from transformers.utils import logging
 from ..models import add_mean_pooling, is_mean_pooled
 
 
-MINILM = "minilm"
+MINILM, MINILM_ON_HUB = "minilm", "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def resolve_model(name: str) -> str:
@@ -51,6 +51,9 @@ def load_classifier(name: str, labels: list[str], mean_pooling: bool = True) -> 
         )
     finally:
         logging.set_verbosity(verbosity)
+    if name == MINILM:
+        # The name under which everybody can have it, for cards and for adapters, which are loaded onto it.
+        model.name_or_path = model.config.name_or_path = MINILM_ON_HUB
     if mean_pooling and isinstance(model, BertForSequenceClassification) and is_mean_pooled(path):
         add_mean_pooling(model)
     return model
@@ -74,7 +77,10 @@ def choose_trainable(model: Any, trainable: str, lora_rank: int = 8) -> Any:
     if trainable == "lora":
         from peft import LoraConfig, get_peft_model
 
-        return get_peft_model(model, LoraConfig(r=lora_rank, lora_alpha=2 * lora_rank, task_type="SEQ_CLS"))
+        # All of the head is new, which is one module in some models and two in others: it is saved with the adapters.
+        head = [k for k, part in model.named_children() if k != model.base_model_prefix and list(part.parameters())]
+        config = LoraConfig(r=lora_rank, lora_alpha=2 * lora_rank, task_type="SEQ_CLS", modules_to_save=head)
+        return get_peft_model(model, config)
     kind, _, number = trainable.partition(":")
     if kind not in ("head", "top") or (kind == "top" and not number.isdigit()) or (kind == "head" and number):
         raise ValueError(f"trainable={trainable!r} will not do: use all, head, top:1 (or more layers) or lora.")

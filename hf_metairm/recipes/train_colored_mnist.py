@@ -19,6 +19,7 @@ from transformers import set_seed
 from ..datasets import ColoredMNIST, TensorRows
 from ..models import ColoredMNISTClassifier, ColoredMNISTConfig
 from ..trainers import ALGORITHMS, EnvironmentTrainer
+from ..trainers.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .settings import Settings, read_settings
@@ -36,38 +37,51 @@ class ColoredMNISTComparison(Comparison[ColoredMNISTArguments]):
 
     def __init__(self, settings: Settings[ColoredMNISTArguments]):
         super().__init__(settings)
-        self._rows: dict[tuple[str, int], tuple[TensorRows, TensorRows]] = {}
+        self._data: dict[tuple[str, int], tuple[ColoredMNIST, TensorRows, TensorRows]] = {}
 
     def title(self) -> str:
         """The config."""
         return f"Colored MNIST, {self.arguments.dataset_config or 'binary'}"
 
+    def card_details(self, dataset_config: str | None, seed: int) -> CardDetails:
+        """The construction's config, and the digits that it was made from."""
+        builder, _, _ = self.data(dataset_config or "binary", seed)
+        assert builder.data_source is not None
+        return CardDetails(
+            dataset=f"{builder.TITLE}, made from {builder.data_source.title}",
+            dataset_args=builder.config_id,
+            dataset_citation=builder.CITATION,
+        )
+
     def make_trainer(
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
     ) -> EnvironmentTrainer:
         """A new perceptron, as wide as the settings say, for as many colours and pixels as the images have."""
-        train, test = self.rows(dataset_config or "binary", seed)
+        builder, train, test = self.data(dataset_config or "binary", seed)
         args = self.settings.config(algorithm, output_dir=str(folder), seed=seed)
         _, channels, size, _ = train["pixel_values"].shape
+        labels = builder.info.features["label"].names
         set_seed(seed)
         model = ColoredMNISTClassifier(
             ColoredMNISTConfig(
                 channels=channels,
                 image_size=size,
                 hidden_size=self.arguments.hidden_size,
-                num_labels=int(train["labels"].max()) + 1,
+                num_labels=len(labels),
+                id2label=dict(enumerate(labels)),
+                label2id={label: k for k, label in enumerate(labels)},
             )
         )
         return ALGORITHMS[algorithm][0](model, args, train_dataset=train, eval_dataset=test)
 
-    def rows(self, config: str, seed: int) -> tuple[TensorRows, TensorRows]:
-        """Training and test rows of a config, drawn with a seed."""
-        if (config, seed) not in self._rows:
+    def data(self, config: str, seed: int) -> tuple[ColoredMNIST, TensorRows, TensorRows]:
+        """The build of a config, drawn with a seed, and its training and test rows."""
+        if (config, seed) not in self._data:
             with PartialState().main_process_first():
                 builder = ColoredMNIST(config, source=self.arguments.source, seed=seed)
                 builder.download_and_prepare()
-            self._rows[config, seed] = (builder.as_tensors("train"), builder.as_tensors("test"))
-        return self._rows[config, seed]
+            self._data[config, seed] = (builder, builder.as_tensors("train"), builder.as_tensors("test"))
+        return self._data[config, seed]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_metairm.recipes.finetune_text import main
@@ -73,13 +74,26 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     assert right == pytest.approx(results[1]["accuracy"]["east"])
     if trainable != "lora":
         assert model.config.id2label == {0: "bad", 1: "good"}
+    # The folder is ready to be pushed: its card and figures are of this run, without the names of folders.
+    card = ModelCard.load(checkpoint / "README.md")
+    assert card.data.library_name == ("peft" if trainable == "lora" else "transformers")
+    assert ("lora" in card.data.tags) == (trainable == "lora")
+    assert {r.dataset_args["environment"]: r.metric_value for r in card.data.eval_results} == pytest.approx(
+        results[1]["accuracy"], abs=1e-6
+    )
+    assert "| `east` | 40 |" in card.text
+    assert "`reviews.csv`" in card.text
+    assert (checkpoint / "training_curves.png").exists()
+    shared = card.content + (checkpoint / "results.json").read_text()
+    assert str(folder) not in shared
+    assert str(reviews.parent) not in shared
 
 
 def test_a_result_that_is_there_is_kept_and_another_setting_is_another_run(folder, reviews, tmp_path, capsys):
     base = words(folder, reviews, tmp_path, "--trainable", "head")
     main(base)
     first = json.loads((tmp_path / "results.json").read_text())
-    main(base)
+    main([*base, "--selection_rule", "by the test set"])
     assert "kept from" in capsys.readouterr().out
     assert json.loads((tmp_path / "results.json").read_text()) == first
     main([*base, "--learning_rate", "0.5"])
