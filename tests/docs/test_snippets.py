@@ -70,6 +70,7 @@ def test_page(page, encoder, begun):
 def test_the_worked_algorithm_is_short_and_known_by_its_name(tilted):
     assert len([line for line in snippets(ALGORITHM, "python")[0].text.splitlines() if line.strip()]) < 60
     assert tilted["trainer"].state.global_step == 2
+    assert tilted["trainer"].objective_description().formula.endswith("t = 5")
     settings = read_settings(TextArguments, ["--algorithms", "erm", "tilted-erm", "--tilt", "5"])
     assert settings.config("tilted-erm", output_dir="unused").tilt == 5
     with pytest.raises(ValueError, match="tilt=0 will not do"):
