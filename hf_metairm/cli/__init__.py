@@ -6,6 +6,7 @@ import typer
 
 from .build_dataset import build_dataset
 from .env import env
+from .evaluate import evaluate
 from .inspect import inspect
 from .reproduce import report, reproduce, search
 from .train import train
@@ -13,11 +14,12 @@ from .train import train
 
 app = typer.Typer(
     name="hf-metairm",
-    help="Meta-learned invariant risk minimization: train, look into data, reproduce the paper.",
+    help="Meta-learned invariant risk minimization: train, evaluate, look into data, reproduce the paper.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.command("evaluate")(evaluate)
 app.command("inspect")(inspect)
 app.command("build-dataset")(build_dataset)
 app.command("reproduce")(reproduce)

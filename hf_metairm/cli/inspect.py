@@ -11,14 +11,9 @@ import typer
 
 
 if TYPE_CHECKING:
-    import datasets
-
     from hf_metairm.datasets.causal import CausalColumn
     from hf_metairm.datasets.cues import Cue
     from hf_metairm.datasets.inspection import Inspection
-
-
-READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
 
 
 def inspect(
@@ -45,6 +40,7 @@ def inspect(
     """Say how strongly each cue predicts the label in each environment, and what to beware of."""
     from hf_metairm.datasets.causal import causal_prediction
     from hf_metairm.datasets.inspection import inspect_dataset
+    from hf_metairm.datasets.opening import open_dataset
 
     try:
         rows = open_dataset(dataset, config, split, source)
@@ -64,42 +60,6 @@ def inspect(
     except (ValueError, OSError, ImportError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
-
-
-def open_dataset(name: str, config: str | None, split: str, source: str = "auto") -> datasets.Dataset:
-    """Open a dataset of this package, a file, a folder (`save_to_disk` or data files), or one of the Hub.
-
-    Raises:
-        `ValueError`: the file's kind is not known, or there is no such split or config.
-        `FileNotFoundError`: there is no such file, folder or dataset.
-    """
-    from datasets import DatasetDict, load_dataset, load_from_disk
-    from datasets.exceptions import DatasetGenerationError
-
-    from hf_metairm import datasets as metairm_datasets
-
-    for cls in (metairm_datasets.ColoredMNIST, metairm_datasets.PunctuatedSST2):
-        if name == cls.TITLE:
-            builder = cls(config, source=source)
-            builder.download_and_prepare()
-            return builder.as_dataset(split)
-    path = Path(name)
-    if path.is_file():
-        if path.suffix not in READERS:
-            raise ValueError(f"{path}: files of kind {path.suffix!r} cannot be read; give {', '.join(READERS)}.")
-        options = {"sep": "\t"} if path.suffix == ".tsv" else {}
-        try:
-            return load_dataset(READERS[path.suffix], data_files=str(path), split="train", **options)
-        except (DatasetGenerationError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read as {path.suffix[1:]}: {error.__cause__ or error}.") from error
-    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        loaded = load_from_disk(name)
-        if not isinstance(loaded, DatasetDict):
-            return loaded
-        if split not in loaded:
-            raise ValueError(f"{name} has no split {split!r}; it has {', '.join(loaded)}.")
-        return loaded[split]
-    return load_dataset(name, config, split=split)
 
 
 def show(report: Inspection, causal: list[CausalColumn] | None) -> None:

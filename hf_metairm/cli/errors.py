@@ -1,0 +1,43 @@
+"""How every command fails: one line, exit status 2 for wrong use and 1 for failure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+
+WRONG_USE, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def fail(message: object, status: int) -> NoReturn:
+    """Say on stderr what is wrong, in one line, and end the command with `status`."""
+    typer.echo(f"Error: {' '.join(str(message).split())}", err=True)
+    raise typer.Exit(status)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """
+    End the command with one line and no traceback where what was given will not do (status 2), where a file, the
+    network or a package that is needed fails (status 1), and on Ctrl-C (status 130). With `HF_METAIRM_TRACEBACK=1`
+    errors keep their traceback.
+    """
+    try:
+        yield
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
+            raise
+        fail(error, WRONG_USE if _is_wrong_use(error) else FAILURE)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _is_wrong_use(error: Exception) -> bool:
+    """A value that will not do, or the name of something that is not there; what the Hub lacks is a failure."""
+    ours = not type(error).__module__.startswith("huggingface_hub")
+    return ours and isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError))

@@ -1,0 +1,234 @@
+"""Checkpoints as their Trainers leave them, evaluated by name, against what the Trainer itself said."""
+
+from __future__ import annotations
+
+import json
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
+)
+from typer.testing import CliRunner
+
+from hf_metairm import EnvironmentConfig, EnvironmentTrainer
+from hf_metairm.cli import app
+from hf_metairm.datasets.tensors import image_tensors
+from hf_metairm.evaluation import evaluate_checkpoint
+from hf_metairm.models import (
+    BagOfEmbeddingsClassifier,
+    BagOfEmbeddingsConfig,
+    ColoredMNISTClassifier,
+    ColoredMNISTConfig,
+    word_tokenizer,
+)
+from hf_metairm.recipes.text_model import choose_trainable, load_classifier
+
+from ..models.tiny import save_tiny_encoder
+from ..trainers.toys import arguments
+
+
+STARS = ["bad", "fair", "good"]
+SITES = ["berlin", "lima", "oslo"]
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    generator = np.random.default_rng(0)
+    words = [["dull", "awful", "weak"], ["fine", "plain", "calm"], ["lovely", "bright", "moving"]]
+    labels = generator.integers(3, size=150)
+    return datasets.Dataset.from_dict(
+        {
+            "text": [" ".join(generator.choice(words[k], generator.integers(1, 9))) for k in labels],
+            "stars": [STARS[k] for k in labels],
+            "site": [SITES[k % 3] for k in range(150)],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return save_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+def trained(model, rows, folder, processor=None, column="site", **options):
+    args = arguments(folder, EnvironmentConfig, learning_rate=0.03, environment_column=column, **options)
+    trainer = EnvironmentTrainer(model, args, train_dataset=rows, eval_dataset=rows, processing_class=processor)
+    trainer.train()
+    metrics = trainer.evaluate()
+    trainer.save_model()
+    return metrics
+
+
+def tokenized(rows, tokenizer):
+    rows = rows.map(lambda batch: tokenizer(batch["text"]), batched=True)
+    return rows.add_column("label", [STARS.index(star) for star in rows["stars"]])
+
+
+def check(evaluation, metrics):
+    assert {e.name: e.accuracy for e in evaluation.environments} == {
+        e.name: pytest.approx(metrics[f"eval_{e.name}_accuracy"]) for e in evaluation.environments
+    }
+    assert evaluation.worst_accuracy == pytest.approx(metrics["eval_worst_environment_accuracy"])
+    assert evaluation.mean_accuracy == pytest.approx(metrics["eval_mean_environment_accuracy"])
+    assert evaluation.accuracy == pytest.approx(metrics["eval_accuracy"])
+    for e in evaluation.environments:
+        assert np.sum(e.confusion) == e.rows
+        assert np.trace(e.confusion) / e.rows == pytest.approx(e.accuracy)
+
+
+@pytest.mark.parametrize("trainable", ["all", "lora"])
+def test_text_classifier_and_adapter(trainable, reviews, encoder, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    torch.manual_seed(1)
+    model = choose_trainable(load_classifier(str(encoder), STARS, mean_pooling=False), trainable)
+    metrics = trained(model, tokenized(reviews, tokenizer), tmp_path, tokenizer, max_steps=6)
+    # An adapter's folder does not say what the classes are called.
+    rows = reviews if trainable == "all" else reviews.class_encode_column("stars")
+    evaluation = evaluate_checkpoint(
+        str(tmp_path), rows, environment_column="site", label_column="stars", batch_size=32, device="cpu"
+    )
+    check(evaluation, metrics)
+    assert evaluation.labels == (STARS if trainable == "all" else ["LABEL_0", "LABEL_1", "LABEL_2"])
+    assert len({e.accuracy for e in evaluation.environments}) > 1
+
+
+def test_bag_of_embeddings(reviews, tmp_path):
+    tokenizer = word_tokenizer(reviews["text"])
+    model = BagOfEmbeddingsClassifier(BagOfEmbeddingsConfig(len(tokenizer), 8, 8, num_labels=3))
+    metrics = trained(model, tokenized(reviews, tokenizer), tmp_path, tokenizer)
+    rows = reviews.class_encode_column("stars")
+    check(evaluate_checkpoint(str(tmp_path), rows, environment_column="site", label_column="stars"), metrics)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Painted as Colored MNIST is: grey pixels in the colour of `color`."""
+    generator = np.random.default_rng(0)
+    color = generator.integers(2, size=60)
+    grey = generator.integers(256, size=(60, 4, 4), dtype=np.uint8)
+    images = np.zeros((60, 4, 4, 3), np.uint8)
+    for k in range(60):
+        images[k, ..., color[k]] = grey[k]
+    features = {"label": datasets.ClassLabel(names=["low", "high"]), "image": datasets.Image()}
+    rows = datasets.Dataset.from_dict(
+        {
+            "image": [Image.fromarray(image) for image in images],
+            "label": generator.integers(2, size=60),
+            "color": color,
+            "environment": ["p=0.1", "p=0.9"] * 30,
+        }
+    )
+    for name, feature in features.items():
+        rows = rows.cast_column(name, feature)
+    return rows
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_colored_mnist_with_and_without_colours(channels, pictures, tmp_path):
+    model = ColoredMNISTClassifier(ColoredMNISTConfig(channels, image_size=4, hidden_size=8))
+    rows = image_tensors(pictures if channels == 2 else pictures.remove_columns("color"))
+    metrics = trained(model, rows, tmp_path, column="environment")
+    renamed = pictures.rename_columns({"environment": "p", "label": "y"})
+    check(evaluate_checkpoint(str(tmp_path), renamed, environment_column="p", label_column="y"), metrics)
+
+
+def test_any_image_classifier(pictures, tmp_path):
+    config = ViTConfig(
+        image_size=8, patch_size=4, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+    )
+    torch.manual_seed(0)
+    model, processor = ViTForImageClassification(config).eval(), ViTImageProcessor(size={"height": 8, "width": 8})
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    evaluation = evaluate_checkpoint(str(tmp_path), pictures, batch_size=7)
+    with torch.no_grad():
+        inputs = processor([image.convert("RGB") for image in pictures["image"]], return_tensors="pt")
+        predicted = model(**inputs).logits.argmax(-1).numpy()
+    right = predicted == np.array(pictures["label"])
+    assert [e.accuracy for e in evaluation.environments] == [right[::2].mean(), right[1::2].mean()]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(reviews, encoder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    load_classifier(str(encoder), STARS).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def csv(reviews, tmp_path_factory):
+    file = tmp_path_factory.mktemp("data") / "reviews.csv"
+    reviews.to_csv(file)
+    return file
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["evaluate", *map(str, words)])
+
+
+COLUMNS = ("--environment_column", "site", "--label_column", "stars")
+
+
+def test_command_prints_tables_and_writes_files(checkpoint, csv, tmp_path):
+    done = run(checkpoint, csv, *COLUMNS, "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    for text in ("berlin", "worst", "mean over environments", "95 % interval", "Confusion in oslo"):
+        assert text in done.stdout
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [e["name"] for e in found["environments"]] == SITES
+    worst = min(found["environments"], key=lambda e: e["accuracy"])
+    assert found["worst_environment"] == worst["name"]
+    low, high = found["worst_interval"]
+    assert 0 <= low <= worst["accuracy"] <= high <= 1
+    assert (tmp_path / "out" / "accuracy.png").stat().st_size > 5000
+    assert "| worst environment |" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_json_is_all_of_stdout_and_the_seed_decides(checkpoint, csv):
+    first, again = (json.loads(run(checkpoint, csv, *COLUMNS, "--json", "--bootstrap", "50").stdout) for _ in range(2))
+    assert first == again
+    assert first["resamples"] == 50
+    assert first["labels"] == STARS
+
+
+def test_what_does_not_fit_is_refused_in_one_line(checkpoint, csv, encoder, tmp_path):
+    bare = tmp_path / "bare"
+    load_classifier(str(encoder), STARS).save_pretrained(bare)
+    headless = tmp_path / "headless"
+    BertModel(BertConfig(vocab_size=30, hidden_size=8, num_attention_heads=1, intermediate_size=8)).save_pretrained(
+        headless
+    )
+    empty = tmp_path / "empty.csv"
+    empty.write_text("text,stars,site\n")
+    wrong = {
+        (checkpoint, csv): "no column 'environment'",
+        (checkpoint, csv, "--environment_column", "site"): "no column 'label'",
+        (checkpoint, csv, *COLUMNS, "--text_column", "words"): "no column 'words'",
+        (checkpoint, csv, "--environment_column", "stars", "--label_column", "site"): "none of the model's classes",
+        (checkpoint, csv, *COLUMNS, "--device", "toaster"): "--device toaster",
+        (checkpoint, csv, *COLUMNS, "--bootstrap", "0"): "--bootstrap 0",
+        (checkpoint, csv, *COLUMNS, "--batch_size", "many"): "--batch_size",
+        (checkpoint, tmp_path / "missing.csv", *COLUMNS): "There is no file",
+        (checkpoint, empty, *COLUMNS): "has no rows",
+        (checkpoint, "punctuated_sst2", "--source", "bundled", "--split", "exam"): "exam",
+        (bare, csv, *COLUMNS): "has no tokenizer",
+        (headless, csv, *COLUMNS): "no text or image classifier but BertModel",
+        (tmp_path / "nowhere", csv, *COLUMNS): "nowhere",
+        (csv.parent, csv, *COLUMNS): "is no checkpoint",
+    }
+    for words, message in wrong.items():
+        done = run(*words)
+        assert done.exit_code == 2, (words, done.output, done.exception)
+        assert message in done.stderr, (words, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert isinstance(done.exception, SystemExit), words
