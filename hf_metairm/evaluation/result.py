@@ -35,15 +35,21 @@ class Evaluation:
     A checkpoint on a dataset.
 
     Args:
-        checkpoint (`str`), dataset (`str`), config (`str`, *optional*), split (`str`), environment_column (`str`):
-            what was evaluated on what.
+        checkpoint (`str`): what was evaluated.
+        dataset (`str`): on what.
+        config (`str`, *optional*): its config.
+        split (`str`): the part of it.
+        environment_column (`str`): the column that names environments.
         labels (`list[str]`): the model's classes, in the order of the confusion matrices.
         environments (`list[EnvironmentFigures]`): in the order of a `ClassLabel`, else sorted.
         accuracy (`float`): over all rows, between 0 and 1.
-        mean_accuracy (`float`), mean_interval: over environments, each weighing the same.
+        mean_accuracy (`float`): over environments, each weighing the same.
+        mean_interval (`tuple[float, float]`): its confidence interval.
         worst_environment (`str`): the one with the lowest accuracy.
-        worst_interval: of the lowest accuracy, whichever environment has it in a bootstrap sample.
-        confidence (`float`), resamples (`int`), seed (`int`): of the bootstrap.
+        worst_interval (`tuple[float, float]`): of the lowest accuracy, whichever environment has it in a bootstrap sample.
+        confidence (`float`): of the intervals, such as 0.95.
+        resamples (`int`): of the bootstrap.
+        seed (`int`): of the bootstrap.
         versions (`dict[str, str]`): of what it was computed with.
     """
 
