@@ -46,7 +46,7 @@ class Evaluation:
         mean_accuracy (`float`): over environments, each weighing the same.
         mean_interval (`tuple[float, float]`): its confidence interval.
         worst_environment (`str`): the one with the lowest accuracy.
-        worst_interval (`tuple[float, float]`): of the lowest accuracy, whichever environment has it in a bootstrap sample.
+        worst_interval (`tuple[float, float]`): of the lowest accuracy, whichever environment has it in a sample.
         confidence (`float`): of the intervals, such as 0.95.
         resamples (`int`): of the bootstrap.
         seed (`int`): of the bootstrap.
