@@ -23,6 +23,7 @@ from .checks import check_environments, check_labels, check_loss, check_setting
 from .configs import EnvironmentConfig
 from .gradients import backward_through_risks
 from .model_card import ModelCardWriter, Objective
+from .progress import close_progress, install_progress
 
 
 class EnvironmentTrainer(ModelCardWriter, CheckpointedState):
@@ -56,6 +57,7 @@ class EnvironmentTrainer(ModelCardWriter, CheckpointedState):
                 "kind, which is a TrainingArguments with more fields."
             )
         super().__init__(model, args, **kwargs)
+        install_progress(self, kwargs.get("callbacks"))
         check_setting(self)
         # The risk of a batch is a mean over its rows, here and in every objective; the Trainer must not rescale it.
         self.model_accepts_loss_kwargs = False
@@ -175,7 +177,10 @@ class EnvironmentTrainer(ModelCardWriter, CheckpointedState):
             check_loss(self)
         self._micro_batches, self._logged = [], {}
         self._results_step = None
-        return super().train(*args, **kwargs)
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            close_progress(self)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """

@@ -1,0 +1,157 @@
+"""Training as it goes: a live table of the environments on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.live import Live
+from transformers import PrinterCallback, ProgressCallback
+
+from .progress_view import Snapshot, line, table
+
+
+if TYPE_CHECKING:
+    from .base import EnvironmentTrainer
+
+WORST, MEAN, ACCURACY = "worst_environment_accuracy", "mean_environment_accuracy", "_accuracy"
+
+
+class EnvironmentProgress(ProgressCallback):
+    """
+    Shows the step, each environment's risk, σ, the accuracies of the last evaluation and the time left.
+
+    On a terminal that is one table, drawn anew in its place; elsewhere one line for each logging and evaluation. Both
+    go to stderr, from the first process alone. `trainer.remove_callback(ProgressCallback)` takes it away.
+
+    Args:
+        console (`rich.console.Console`, *optional*): where to draw; one on stderr by default.
+    """
+
+    def __init__(self, console: Console | None = None):
+        super().__init__()
+        self.console = Console(stderr=True) if console is None else console
+        self.snapshot = Snapshot()
+        self._live: Live | None = None
+        self._training = False
+        self._evaluated_at: int | None = None
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there is a terminal that lines can be drawn anew on."""
+        return self.console.is_terminal and not self.console.is_dumb_terminal
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Draw the table."""
+        if not state.is_world_process_zero:
+            return
+        self._training, self._evaluated_at = True, None
+        self.snapshot = Snapshot(
+            step=state.global_step, first_step=state.global_step, steps=state.max_steps, started=time.monotonic()
+        )
+        if self.is_drawn:
+            self._live = Live(
+                get_renderable=lambda: table(self.snapshot, self.console.height),
+                console=self.console,
+                redirect_stdout=sys.stdout.isatty(),  # What goes to a file belongs there.
+            )
+            self._live.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Count."""
+        self.snapshot.step = state.global_step
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Take the figures that stand beside a training loss."""
+        if not self._training or not logs or "loss" not in logs:
+            return
+        shown = self.snapshot
+        shown.risks = {key.removeprefix("risk_"): value for key, value in logs.items() if key.startswith("risk_")}
+        shown.loss, shown.gradient_norm = logs["loss"], logs.get("grad_norm")
+        shown.sigma_of = "meta-losses" if "meta_loss_std" in logs else "risks"
+        shown.sigma = logs.get("meta_loss_std")
+        if shown.sigma is None and shown.risks:
+            shown.sigma = statistics.pstdev(shown.risks.values())
+        self._say(line(shown))
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
+    ) -> None:
+        """Take the accuracies."""
+        super().on_evaluate(args, state, control, **kwargs)
+        if not self._training:
+            return
+        self.snapshot.evaluating = None
+        found = accuracies(metrics or {})
+        if self._evaluated_at == state.global_step:  # one of several evaluation datasets
+            found = {**self.snapshot.accuracies, **found}
+        self._evaluated_at = self.snapshot.evaluated_at = state.global_step
+        self.snapshot.accuracies = found
+        if found:
+            self._say(line(self.snapshot, evaluation=True))
+
+    def on_prediction_step(
+        self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
+    ) -> None:
+        """Count batches: in the table during training, in a bar of their own outside it."""
+        if not self._training:
+            if self.is_drawn:
+                super().on_prediction_step(args, state, control, eval_dataloader=eval_dataloader, **kwargs)
+            return
+        done = 1 if self.snapshot.evaluating is None else self.snapshot.evaluating[0] + 1
+        total = len(eval_dataloader) if hasattr(eval_dataloader, "__len__") else None
+        self.snapshot.evaluating = (done, total)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leave the last table where it stands."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the terminal, also where training ended in an error."""
+        self._training = False
+        if self._live is not None:
+            live, self._live = self._live, None
+            live.stop()
+
+    def _say(self, text: str) -> None:
+        if self._live is None:
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def accuracies(metrics: dict[str, float]) -> dict[str, float]:
+    """
+    The environments' accuracies among the metrics of an evaluation, by name; with the evaluation dataset's own name
+    before it where there are several.
+    """
+    prefix = next((key.removesuffix(WORST) for key in metrics if key.endswith(WORST)), None)
+    if prefix is None:
+        return {}
+    dataset = prefix.removeprefix("eval_").removesuffix("_")
+    found = {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
+    return {
+        (f"{dataset}/" if dataset else "") + key.removesuffix(ACCURACY): value
+        for key, value in found.items()
+        if key.endswith(ACCURACY) and key not in (WORST, MEAN)
+    }
+
+
+def install_progress(trainer: EnvironmentTrainer, own_callbacks: Any = None) -> None:
+    """
+    Put [`EnvironmentProgress`] in the place of transformers' progress bar, unless there is none (`disable_tqdm`), it
+    is that of a notebook, or the user has brought one along.
+    """
+    brought = [c if isinstance(c, type) else type(c) for c in own_callbacks or ()]
+    present = [type(c) for c in trainer.callback_handler.callbacks]
+    if ProgressCallback in present and not any(issubclass(c, (ProgressCallback, PrinterCallback)) for c in brought):
+        trainer.remove_callback(ProgressCallback)
+        trainer.add_callback(EnvironmentProgress())
+
+
+def close_progress(trainer: EnvironmentTrainer) -> None:
+    """Have the table let go of the terminal, if there is one."""
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, EnvironmentProgress):
+            callback.close()
