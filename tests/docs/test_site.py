@@ -1,0 +1,47 @@
+"""The documentation as a site: it builds without a warning, asks no other host for anything, and knows every name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+
+import hf_metairm
+
+from .pages import ROOT
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_MKDOCS_2_WARNING", "1")
+        build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder)))
+    return folder
+
+
+def test_nothing_is_fetched_from_another_host(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 10
+    for page in pages:
+        html = page.read_text(encoding="utf-8")
+        assert not re.findall(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=\"?(?:https?:)?//[^>]*>", html), (
+            page.name
+        )
+
+
+def test_the_reference_describes_every_public_name(site):
+    html = (site / "api.html").read_text(encoding="utf-8")
+    described = set(re.findall(r'id="hf_metairm\.(\w+)"', html))
+    assert set(hf_metairm.__all__) <= described
+    # Types without the backticks of the docstring, and [`Name`] as a link.
+    assert "`float`" not in re.sub(r"<pre.*?</pre>", "", html, flags=re.DOTALL)
+    assert re.search(r'<a class="autorefs[^>]*#hf_metairm\.[\w.]*StdLoss"[^>]*><code>StdLoss', html)
+
+
+def test_files_outside_of_the_site_are_named_and_not_linked(site):
+    html = (site / "own_data.html").read_text(encoding="utf-8")
+    assert "trainer_examples/own_data.py" in html
+    assert not re.search(r'href="[^"]*trainer_examples', html)
