@@ -140,7 +140,7 @@ def _environments(shown: Snapshot, names: list[str], most: int) -> Table:
     lowest = min(shown.accuracies.values(), default=None)
     for name in kept:
         risk, accuracy = shown.risks.get(name), shown.accuracies.get(name)
-        cells = [Text(shorten(name)), "" if risk is None else f"{risk:.4f}"]
+        cells: list[RenderableType] = [Text(shorten(name)), "" if risk is None else f"{risk:.4f}"]
         if shown.accuracies:
             mark = " ←" if accuracy == lowest else "  "
             cells.append("" if accuracy is None else f"{100 * accuracy:.1f}{mark}")

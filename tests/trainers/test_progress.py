@@ -128,7 +128,7 @@ def test_the_table_fits_the_terminal(environments, height, width):
     lines = text_of(out).splitlines()
     assert len(lines) <= max(height, 10)
     assert max(map(len, lines)) <= width
-    rows = [text for text in lines if text.startswith("│ [bold]hospital")]
+    rows = [text for text in lines if text.startswith("│ [bold]hosp")]
     assert len(rows) == (environments if environments <= height - 9 else max(height - 9, 3) - 1)
     assert f" {(environments - 1) / 10:.4f} " in rows[-1], "the highest risk is always shown"
     assert len(line(shown)) < 400
