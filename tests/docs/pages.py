@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, *DOCS]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`((?:hf|hf-metairm|accelerate launch|make|python|pip install) [^`]+)`")
 
 
 @dataclass
@@ -36,3 +39,14 @@ def snippets(page: Path, language: str) -> list[Snippet]:
 def prose(page: Path) -> str:
     """The page without its fenced blocks."""
     return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The words of every command, in blocks and within sentences."""
+    for snippet in snippets(page, "bash"):
+        for line in snippet.text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                yield words
+    for text in _INLINE.findall(prose(page)):
+        yield [word for word in shlex.split(text.replace("\n", " ")) if word != "…"]

@@ -1,0 +1,64 @@
+"""The commands that are quick enough are really run, on a small file and a small model."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+
+import pytest
+from huggingface_hub import ModelCard
+from huggingface_hub.cli.hf import app as hf
+from transformers import AutoModelForSequenceClassification
+from typer.testing import CliRunner
+
+from hf_metairm.cli import app
+from hf_metairm.recipes.finetune_text import main
+
+from .pages import README, ROOT, commands, snippets
+
+
+OWN_DATA = ROOT / "docs" / "own_data.md"
+FEW_STEPS = ["--max_steps", "2", "--report_to", "none", "--use_cpu", "true", "--disable_tqdm", "true"]
+
+
+def invoke(words):
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_from_a_csv_file_to_a_published_card_in_two_commands(encoder, folder_with_reviews, local_hub, monkeypatch):
+    monkeypatch.chdir(folder_with_reviews)
+    block = snippets(OWN_DATA, "bash")[0].text.replace("\\\n", " ").splitlines()
+    train, push = [shlex.split(line) for line in block]
+    assert train[:2] == ["hf-metairm", "train"]
+    main([str(encoder) if word == "distilbert-base-uncased" else word for word in train[2:]] + FEW_STEPS)
+    for name in ("erm", "meta-irm"):
+        folder = folder_with_reviews / "outputs" / "reviews" / f"{name}-seed0"
+        results = {result.dataset_split: result for result in ModelCard.load(folder / "README.md").data.eval_results}
+        assert results.keys() == {"paris", "london", "rome", "berlin"}
+        assert results["berlin"].dataset_args["unseen_in_training"]
+    assert {"table.md", "accuracy.png", "results.json"} <= {p.name for p in folder.parent.iterdir()}
+
+    shutil.copy("reviews.csv", "new_reviews.csv")
+    evaluations = [words for page in (README, OWN_DATA) for words in commands(page) if words[1:2] == ["evaluate"]]
+    assert len(evaluations) == 2
+    for words in evaluations:
+        assert "berlin" in invoke(words[1:])
+
+    assert push[0] == "hf"
+    repository = f"{local_hub.user}/reviews-meta-irm"
+    hf.main([word.replace("you/", f"{local_hub.user}/") for word in push[1:]], standalone_mode=False)
+    assert "berlin" in ModelCard.load(repository).text
+    AutoModelForSequenceClassification.from_pretrained(repository)
+
+
+@pytest.mark.parametrize(("program", "said"), [("inspect", "'!'"), ("env", "transformers")])
+def test_quick_commands(program, said, folder_with_reviews, monkeypatch):
+    monkeypatch.chdir(folder_with_reviews)
+    pages = [OWN_DATA, ROOT / "docs" / "troubleshooting.md"]
+    found = [words for page in pages for words in commands(page) if words[:2] == ["hf-metairm", program]]
+    assert found
+    for words in found:
+        if program == "env" or len(words) > 2:
+            assert said in invoke(words[1:])
