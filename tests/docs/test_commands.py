@@ -1,0 +1,128 @@
+"""Every command of the pages means something: programs, subcommands, options, settings, targets and files exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+
+import pytest
+import typer.main
+from accelerate.commands.launch import launch_command_parser
+from huggingface_hub.cli.hf import app as hf
+from packaging.requirements import Requirement
+
+from hf_metairm.cli import app
+from hf_metairm.recipes.comparison import ComparisonArguments
+from hf_metairm.recipes.settings import read_settings
+
+from .pages import PAGES, ROOT, commands, name_of
+
+
+def check(words: list[str]) -> None:
+    """Raise for a command that its program would refuse."""
+    program, rest = words[0], words[1:]
+    CHECKS[program](rest)
+
+
+def check_own(words: list[str]) -> None:
+    command = typer.main.get_command(app).commands[words[0]]
+    if len(words) == 1:  # a command that is spoken of, or one without arguments
+        return
+    with command.make_context(words[0], words[1:]) as context:
+        if words[0] == "train":
+            config = context.params["config"]
+            text = config.read_text(encoding="utf-8") if config else ""
+            recipe = re.search(r"^recipe: (\w+)", text, re.MULTILINE)
+            check_settings(recipe[1] if recipe else "finetune_text", config, context.args)
+
+
+def check_hub(words: list[str]) -> None:
+    name, command, rest = hf.resolve_command(hf.make_context("hf", words, resilient_parsing=True), words)
+    command.make_context(name, rest)
+
+
+def check_launch(words: list[str]) -> None:
+    assert words[0] == "launch"
+    job = launch_command_parser().parse_args(words[1:])
+    assert job.config_file is None or (ROOT / job.config_file).is_file(), job.config_file
+    script = ROOT / job.training_script
+    assert script.is_file(), script
+    if "hf_metairm.recipes" in script.read_text(encoding="utf-8"):
+        check_settings(script.stem, None, job.training_script_args)
+    else:
+        assert not job.training_script_args
+
+
+def check_settings(recipe: str, config, words: list[str]) -> None:
+    module = importlib.import_module(f"hf_metairm.recipes.{recipe}")
+    (arguments,) = [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, ComparisonArguments) and kind is not ComparisonArguments
+    ]
+    read_settings(arguments, [*(["--config", str(config)] if config else []), *words])
+
+
+def check_make(words: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in words:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def check_pip(words: list[str]) -> None:
+    assert words[0] == "install"
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for word in words[1:]:
+        requirement = Requirement(word)
+        if requirement.name == "hf_metairm":
+            for extra in requirement.extras:
+                assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
+
+
+def check_script(words: list[str]) -> None:
+    source = (ROOT / words[0]).read_text(encoding="utf-8")
+    for word in words[1:]:
+        assert not word.startswith("-") or f'"{word}"' in source, f"{words[0]} has no option {word}"
+
+
+CHECKS = {
+    "hf": check_hub,
+    "hf-metairm": check_own,
+    "accelerate": check_launch,
+    "make": check_make,
+    "pip": check_pip,
+    "python": check_script,
+}
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(commands(p))], ids=name_of)
+def test_commands(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for words in commands(page):
+        try:
+            check(words)
+        except (Exception, SystemExit) as error:
+            pytest.fail(f"{name_of(page)}: {shlex.join(words)}: {type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "hf-metairm inspekt reviews.csv",
+        "hf-metairm inspect reviews.csv --environment site",
+        "hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml --inner_step 3",
+        "accelerate launch trainer_examples/finetune_text.py --datasett reviews.csv",
+        "accelerate launch trainer_examples/finetune.py",
+        "make dinner",
+        "pip install 'hf_metairm[demos]'",
+        "python benchmarks/meta_step.py --peers",
+        "hf upload you/reviews outputs --privat",
+        "hf upstairs you/reviews outputs",
+        "rm reviews.csv",
+    ],
+)
+def test_a_wrong_command_is_found(wrong, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises((Exception, SystemExit)):
+        check(shlex.split(wrong))
