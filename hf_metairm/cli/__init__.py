@@ -17,6 +17,7 @@ app = typer.Typer(
     help="Meta-learned invariant risk minimization: train, evaluate, look into data, reproduce the paper.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("evaluate")(evaluate)

@@ -1,13 +1,15 @@
-"""`hf-metairm train`: carry out a settings file through Accelerate."""
+"""`hf-metairm train`: carry out a recipe through Accelerate."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from .errors import INTERRUPTED, WRONG_USE, fail
 
 
 RECIPES = ("finetune_text", "train_colored_mnist")
@@ -15,7 +17,11 @@ RECIPES = ("finetune_text", "train_colored_mnist")
 
 def train(
     context: typer.Context,
-    config: Annotated[Path, typer.Option(help="YAML file with the job's settings.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file with the job's settings.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="finetune_text (the default) or train_colored_mnist; a settings file may say it."),
+    ] = None,
     num_processes: Annotated[
         int | None, typer.Option("--num_processes", help="Processes, one per GPU; Accelerate's choice by default.")
     ] = None,
@@ -23,31 +29,60 @@ def train(
         Path | None, typer.Option("--accelerate_config", help="Settings file of Accelerate.")
     ] = None,
 ) -> None:
-    """Train what a settings file says; --FIELD VALUE after it overrides any of its fields.
+    """Train ERM and meta-IRM (or --algorithms) on the same data and budget, and compare them in every environment.
 
-    For example: hf-metairm train --config punctuated_sst2.yaml --seeds 0 1 2 --max_steps 100
+    Settings come from a YAML file, from `--FIELD VALUE` on the command line, or both; the command line wins. FIELD is
+    a setting of the recipe or any field of the algorithms' Configs, such as `--max_steps` or `--std_loss_weight`.
+
+    Of finetune_text: `--dataset` (a file, folder or Hub name), `--text_column`, `--label_column`,
+    `--environment_column`, `--unseen_environments`, `--model_name_or_path`, `--trainable` (all, head, top:1, lora).
+
+    Of train_colored_mnist: `--dataset_config`, `--hidden_size`. Of both: `--output_dir`, `--seeds`, `--algorithms`.
+
+    For example, on a file of yours, or with a settings file and changes to it:
+
+    - hf-metairm train --dataset reviews.csv --text_column text --environment_column site --unseen_environments berlin
+
+    - hf-metairm train --config punctuated_sst2.yaml --seeds 0 1 2 --max_steps 100
+
+    Ctrl-C leaves a checkpoint; the same command goes on from there.
     """
-    import yaml
-
-    try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-        recipe = settings.get("recipe", RECIPES[0])
-    except (OSError, AttributeError, yaml.YAMLError) as error:
-        _refuse(f"{config} cannot be read as a settings file: {' '.join(str(error).split())}")
+    recipe = recipe or _recipe_in(config)
     if recipe not in RECIPES:
-        _refuse(f"{config} asks for the recipe {recipe!r}; there are {', '.join(RECIPES)}.")
+        fail(f"There is no recipe {recipe!r}: use one of {', '.join(RECIPES)}.", WRONG_USE)
+    says_data = any(word.partition("=")[0] == "--dataset" for word in context.args)
+    if config is None and recipe == RECIPES[0] and not says_data:
+        fail("Say what to train on: --dataset FILE, FOLDER or NAME, or a settings file with --config.", WRONG_USE)
     launcher = []
     if num_processes is not None:
+        if num_processes < 1:
+            fail(f"--num_processes {num_processes}: give a number from 1 on.", WRONG_USE)
         launcher += ["--num_processes", str(num_processes)]
     if accelerate_config is not None:
+        if not accelerate_config.is_file():
+            fail(f"--accelerate_config {accelerate_config}: there is no such file.", WRONG_USE)
         launcher += ["--config_file", str(accelerate_config)]
-    job = ["--module", f"hf_metairm.recipes.{recipe}", "--config", str(config), *context.args]
-    raise typer.Exit(_launch([*launcher, *job]))
+    settings = [] if config is None else ["--config", str(config)]
+    raise typer.Exit(_launch([*launcher, "--module", f"hf_metairm.recipes.{recipe}", *settings, *context.args]))
+
+
+def _recipe_in(config: Path | None) -> Any:
+    """The recipe that a settings file asks for."""
+    import yaml
+
+    if config is None:
+        return RECIPES[0]
+    try:
+        return yaml.safe_load(config.read_text(encoding="utf-8")).get("recipe", RECIPES[0])
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        fail(f"{config} cannot be read as a settings file: {error}", WRONG_USE)
 
 
 def _launch(words: list[str]) -> int:
     """`accelerate launch` in this process, without its traceback where the job itself has said what is wrong."""
     from accelerate.commands.launch import launch_command, launch_command_parser
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     # Ctrl-C reaches the job too, which writes a checkpoint; wait for it.
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -55,9 +90,8 @@ def _launch(words: list[str]) -> int:
         launch_command(launch_command_parser().parse_args(words))
     except subprocess.CalledProcessError as error:
         return int(error.returncode)
+    except ChildFailedError as error:
+        return int(error.get_first_failure()[1].exitcode)
+    except SignalException:
+        return INTERRUPTED
     return 0
-
-
-def _refuse(message: str) -> None:
-    typer.echo(f"Error: {message}", err=True)
-    raise typer.Exit(2)

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
 from accelerate import PartialState
 from transformers import DataCollatorWithPadding, set_seed
 
 from ..datasets import TensorRows
+from ..environments import read_environments
 from ..models import encode_sentences, encoder_stepped_over
 from ..trainers import ALGORITHMS, EnvironmentTrainer
 from ..trainers.model_card import CardDetails
@@ -53,6 +55,7 @@ class TextArguments(ComparisonArguments):
     max_length: int = field(default=128, metadata={"help": "Tokens in a text; longer ones are cut."})
 
 
+ROWS_PER_ENVIRONMENT = 16
 TRAINED = {
     "all": "All of the model was trained.",
     "head": "Only the classification head was trained; the encoder is as it was.",
@@ -95,7 +98,10 @@ class TextComparison(Comparison[TextArguments]):
         """A new classifier on the pretrained encoder, of which `trainable` says how much is trained."""
         data = self.data(dataset_config, seed)
         trainer_class = ALGORITHMS[algorithm][0]
-        args = self.settings.config(algorithm, output_dir=str(folder), seed=seed, environment_column="environment")
+        defaults = self._defaults(algorithm, data.train)
+        args = self.settings.config(
+            algorithm, defaults, output_dir=str(folder), seed=seed, environment_column="environment"
+        )
         set_seed(seed)
         trainable, labels = self.arguments.trainable, data.train.features["label"].names
         model = load_classifier(self.arguments.model_name_or_path, labels, mean_pooling=trainable != "lora")
@@ -113,6 +119,19 @@ class TextComparison(Comparison[TextArguments]):
             processing_class=self.tokenizer,
             data_collator=DataCollatorWithPadding(self.tokenizer),
         )
+
+    def _defaults(self, algorithm: str, train: datasets.Dataset) -> dict[str, Any]:
+        """What suits anyone's data where nothing is said: above all a batch that environments can share."""
+        sizes = read_environments(train).sizes
+        in_a_batch = self.settings.fields[algorithm].get("environments_per_batch") or len(sizes)
+        return {
+            "per_device_train_batch_size": in_a_batch * min(ROWS_PER_ENVIRONMENT, *sizes.values()),
+            "per_device_eval_batch_size": 64,
+            "learning_rate": 5e-4 if self.arguments.trainable in ("head", "lora") else 5e-5,
+            "logging_steps": 10,
+            "save_total_limit": 1,
+            "dataloader_pin_memory": torch.cuda.is_available(),
+        }
 
     def data(self, config: str | None, seed: int) -> TextData:
         """The rows of a config, drawn with a seed."""

@@ -34,9 +34,9 @@ class Settings(Generic[ArgumentsT]):
     algorithms: list[str]
     fields: dict[str, dict[str, Any]]
 
-    def config(self, algorithm: str, **fields: Any) -> EnvironmentConfig:
-        """The algorithm's Config, with `fields` on top of what was given."""
-        return _parse(ALGORITHMS[algorithm][1], {**self.fields[algorithm], **fields})
+    def config(self, algorithm: str, defaults: dict[str, Any] | None = None, **fields: Any) -> EnvironmentConfig:
+        """The algorithm's Config, with `fields` on top of what was given, and `defaults` below it."""
+        return _parse(ALGORITHMS[algorithm][1], {**(defaults or {}), **self.fields[algorithm], **fields})
 
 
 def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Settings[ArgumentsT]:

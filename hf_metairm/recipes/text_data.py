@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import datasets
 
 from ..datasets import PunctuatedSST2
-
-
-FILE_LOADERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+from ..datasets.opening import READERS, read_file
 
 
 @dataclass
@@ -76,12 +73,11 @@ def load_own(
     """
     path = Path(name).expanduser()
     if path.is_file():
-        if path.suffix not in FILE_LOADERS:
-            raise ValueError(f"{path} is none of {', '.join(FILE_LOADERS)}: save the rows in one of those formats.")
-        options: dict[str, Any] = {"delimiter": "\t"} if path.suffix == ".tsv" else {}
-        loaded = datasets.load_dataset(FILE_LOADERS[path.suffix], data_files=str(path), **options)
+        loaded = datasets.DatasetDict(train=read_file(path))
+    elif path.suffix in READERS:
+        raise ValueError(f"There is no file {name}.")
     else:
-        loaded = datasets.load_dataset(name, config)
+        loaded = datasets.load_dataset(str(path) if path.is_dir() else name, config)
     train = loaded["train"] if "train" in loaded else next(iter(loaded.values()))
     columns = {text_column: "sentence", label_column: "label", environment_column: "environment"}
     missing = [c for c in columns if c not in train.column_names]

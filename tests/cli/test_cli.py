@@ -32,7 +32,7 @@ def test_env_lists_versions():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "cannot be read"), ("recipe: cook", "asks for the recipe 'cook'"), ("words", "cannot be read")],
+    [(None, "cannot be read"), ("recipe: cook", "There is no recipe 'cook'"), ("words", "cannot be read")],
 )
 def test_train_refuses_settings_it_cannot_use(text, message, tmp_path):
     file = tmp_path / "job.yaml"
@@ -41,6 +41,22 @@ def test_train_refuses_settings_it_cannot_use(text, message, tmp_path):
     result = CliRunner().invoke(app, ["train", "--config", str(file)])
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Say what to train on"),
+        (["--text_column", "text"], "Say what to train on"),
+        (["--recipe", "cook"], "There is no recipe 'cook'"),
+        (["--dataset", "reviews.csv", "--num_processes", "0"], "--num_processes 0"),
+        (["--dataset", "reviews.csv", "--accelerate_config", "nowhere.yaml"], "there is no such file"),
+    ],
+)
+def test_train_without_a_settings_file_says_what_it_lacks(words, message):
+    result = CliRunner().invoke(app, ["train", *words])
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 SETTINGS = """

@@ -150,7 +150,7 @@ def test_interrupted_run_leaves_a_checkpoint_and_goes_on(folder, reviews, tmp_pa
         (["--unseen_environments", "east", "south"], "single environment"),
         (["--per_device_train_batch_size", "15"], "cannot be shared evenly"),
         (["--trainable", "some"], "use all, head, top:1"),
-        (["--dataset", __file__], "none of .csv"),
+        (["--dataset", __file__], "files of kind '.py' cannot be read"),
         (["--learning_rat", "1"], "did you mean 'learning_rate'"),
     ],
 )
@@ -161,3 +161,21 @@ def test_mistakes_end_in_one_line_and_status_2(change, message, folder, reviews,
     assert stopped.value.code == 2
     assert len(errors) == 1
     assert message in errors[0]
+
+
+def test_on_a_file_with_no_more_than_its_columns_named(folder, reviews, tmp_path):
+    main(
+        ["--dataset", str(reviews), "--text_column", "text", "--label_column", "stars", "--environment_column", "site",
+         "--model_name_or_path", str(folder), "--output_dir", str(tmp_path), "--max_steps", "2", "--use_cpu", "true"]
+    )  # fmt: skip
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert set(results[1]["accuracy"]) == {"north", "south", "east"}, "three sites share a batch"
+
+
+def test_a_file_that_is_not_there(tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(
+            ["--dataset", str(tmp_path / "gone.csv"), "--model_name_or_path", "minilm", "--output_dir", str(tmp_path)]
+        )
+    assert left.value.code == 2
+    assert "There is no file" in capsys.readouterr().err
