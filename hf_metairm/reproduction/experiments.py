@@ -85,9 +85,9 @@ IRMV1 = Row(
 _REX = {"learning_rate": 1e-3, "l2_regularization": 1e-3, "penalty_anneal_steps": 100}
 MM_REX = Row("mm-rex", "mm-rex", {**_REX, "penalty_weight": 2e4})
 V_REX = Row("v-rex", "v-rex", {**_REX, "penalty_weight": 4e4})
-# The paper's own settings of meta-IRM are not published in what could be read; these are ours, picked by hand from some
-# thirty trials on seed 0 with the unseen environment in view, as the baselines' were by their authors. σ's gradient
-# keeps its size up to where σ = 0, so that a constant learning rate would swing around that point to the end.
+# The paper's own settings of meta-IRM are not published in what could be read; these are ours, picked by hand from
+# some thirty trials on seed 0 with the unseen environment in view, as the baselines' were by their authors. σ's
+# gradient keeps its size up to where σ = 0: a constant learning rate would swing around that point to the end.
 META_IRM = Row(
     "meta-irm",
     "meta-irm",
