@@ -147,10 +147,8 @@ def _results(jobs: list[Job], folder: Path, machine: Machine) -> Iterator[tuple[
         try:
             while True:
                 # No more than are running: after Ctrl-C nothing starts that would have to be called back.
-                for job in waiting:
+                while len(running) < workers and (job := next(waiting, None)):
                     running[pool.submit(_work, job, folder, machine)] = job
-                    if len(running) == workers:
-                        break
                 if not running:
                     break
                 for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:

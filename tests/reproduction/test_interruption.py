@@ -39,6 +39,8 @@ def test_no_run_is_lost_and_none_doubled(tmp_path, number):
     if number == signal.SIGINT:
         assert process.returncode == 130, said
         assert "the same command goes on" in said
+        started = list((tmp_path / "unfinished").glob("*/settings.json"))
+        assert len(started) == 1, "no other run was begun after Ctrl-C"
     before = (tmp_path / "colored_mnist.jsonl").read_text() if (tmp_path / "colored_mnist.jsonl").exists() else ""
     assert before.count("\n") < 2, "it was done before it could be stopped"
 
