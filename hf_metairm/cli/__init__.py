@@ -8,6 +8,7 @@ from .build_dataset import build_dataset
 from .env import env
 from .evaluate import evaluate
 from .inspect import inspect
+from .push import push
 from .reproduce import report, reproduce, search
 from .train import train
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("evaluate")(evaluate)
+app.command("push")(push)
 app.command("inspect")(inspect)
 app.command("build-dataset")(build_dataset)
 app.command("reproduce")(reproduce)

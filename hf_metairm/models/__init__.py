@@ -17,6 +17,11 @@ AutoConfig.register(ColoredMNISTConfig.model_type, ColoredMNISTConfig, exist_ok=
 AutoModelForImageClassification.register(ColoredMNISTConfig, ColoredMNISTClassifier, exist_ok=True)
 AutoConfig.register(BagOfEmbeddingsConfig.model_type, BagOfEmbeddingsConfig, exist_ok=True)
 AutoModelForSequenceClassification.register(BagOfEmbeddingsConfig, BagOfEmbeddingsClassifier, exist_ok=True)
+# Saved models bring their code along: each stands in a file that imports nothing of this package.
+ColoredMNISTConfig.register_for_auto_class()
+ColoredMNISTClassifier.register_for_auto_class("AutoModelForImageClassification")
+BagOfEmbeddingsConfig.register_for_auto_class()
+BagOfEmbeddingsClassifier.register_for_auto_class("AutoModelForSequenceClassification")
 
 __all__ = [
     "BagOfEmbeddingsClassifier",

@@ -7,7 +7,6 @@ import shutil
 
 import pytest
 from huggingface_hub import ModelCard
-from huggingface_hub.cli.hf import app as hf
 from transformers import AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
@@ -46,9 +45,9 @@ def test_from_a_csv_file_to_a_published_card_in_two_commands(encoder, folder_wit
     for words in evaluations:
         assert "berlin" in invoke(words[1:])
 
-    assert push[0] == "hf"
+    assert push[:2] == ["hf-metairm", "push"]
     repository = f"{local_hub.user}/reviews-meta-irm"
-    hf.main([word.replace("you/", f"{local_hub.user}/") for word in push[1:]], standalone_mode=False)
+    invoke([word.replace("you/", f"{local_hub.user}/") for word in push[1:]])
     assert "berlin" in ModelCard.load(repository).text
     AutoModelForSequenceClassification.from_pretrained(repository)
 
