@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .errors import one_line_errors
+
 
 if TYPE_CHECKING:
     from hf_metairm.datasets.builder import EnvironmentDatasetBuilder
@@ -53,7 +55,7 @@ def build_dataset(
     from hf_metairm.datasets.publish import write_parquet
 
     classes = {cls.TITLE: cls for cls in (metairm_datasets.ColoredMNIST, metairm_datasets.PunctuatedSST2)}
-    try:
+    with one_line_errors():
         if name not in classes:
             raise ValueError(f"There is no dataset {name!r}; choose {' or '.join(classes)}.")
         cls = classes[name]
@@ -81,6 +83,3 @@ def build_dataset(
         typer.echo(f"Parquet files and card: {folder}")
         if push_to_hub:
             typer.echo(f"Pushed: {push(builders, push_to_hub, private=private, folder=folder)}")
-    except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error

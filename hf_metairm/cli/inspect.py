@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .errors import one_line_errors
+
 
 if TYPE_CHECKING:
     from hf_metairm.datasets.causal import CausalColumn
@@ -42,7 +44,7 @@ def inspect(
     from hf_metairm.datasets.inspection import inspect_dataset
     from hf_metairm.datasets.opening import open_dataset
 
-    try:
+    with one_line_errors():
         rows = open_dataset(dataset, config, split, source)
         report = inspect_dataset(
             rows, environment_column=environment_column, label_column=label_column, most_cues=most_cues
@@ -57,9 +59,6 @@ def inspect(
             if causal is not None:
                 found["invariant_causal_prediction"] = [asdict(column) for column in causal]
             json_file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 def show(report: Inspection, causal: list[CausalColumn] | None) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .errors import INTERRUPTED, one_line_errors
+
 
 if TYPE_CHECKING:
     from hf_metairm.reproduction import Machine
@@ -61,7 +63,11 @@ def reproduce(
             if not algorithms or row.algorithm in algorithms
         ]
         if not todo:
-            raise ValueError(f"No row of {', '.join(t.name for t in named)} is of {', '.join(algorithms or [])}.")
+            there = dict.fromkeys(row.algorithm for table in named for row in table.rows)
+            raise ValueError(
+                f"No row of {', '.join(table.name for table in named)} is of {', '.join(algorithms or [])}; there are "
+                f"{', '.join(there)}."
+            )
         carry_out(todo, output, machine, typer.echo)
         typer.echo(f"Results: {output}. Tables and pictures: hf-metairm report --results {output}")
 
@@ -99,10 +105,8 @@ def report(
     from hf_metairm.reproduction.report import write_report
 
     target = output or results / "report.md"
-    try:
+    with one_line_errors():
         names = write_report(results, target)
-    except (ValueError, OSError) as error:
-        _fail(str(error))
     typer.echo(f"{target}: {', '.join(names)}")
 
 
@@ -126,7 +130,7 @@ def _run(
 
     # A polite kill leaves checkpoints as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with one_line_errors():
         if batch_size != "full" and not (batch_size.isdigit() and int(batch_size) > 1):
             raise ValueError(f"--batch_size {batch_size}: give a number of rows, or 'full'.")
         if device not in (None, "cpu", "cuda"):
@@ -136,14 +140,8 @@ def _run(
         if word_vectors is not None and not word_vectors.is_file():
             raise ValueError(f"--word_vectors {word_vectors}: there is no such file.")
         file = None if word_vectors is None else str(word_vectors)
-        work(Machine(source, file, device, jobs), "full" if batch_size == "full" else int(batch_size))
-    except (ValueError, OSError) as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. What was trained is kept: the same command goes on from there.", err=True)
-        raise typer.Exit(130) from None
-
-
-def _fail(message: str) -> None:
-    typer.echo(f"Error: {message}", err=True)
-    raise typer.Exit(1)
+        try:
+            work(Machine(source, file, device, jobs), "full" if batch_size == "full" else int(batch_size))
+        except KeyboardInterrupt:
+            typer.echo("Interrupted. What was trained is kept: the same command goes on from there.", err=True)
+            raise typer.Exit(INTERRUPTED) from None

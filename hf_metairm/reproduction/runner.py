@@ -61,7 +61,7 @@ def carry_out(
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was trained is kept.
-        ValueError: another process is at work on `folder`, or all runs failed.
+        OSError: another process is at work on `folder`, or all runs failed.
     """
     lines = Lines(folder)
     with _only_one(folder):
@@ -80,7 +80,7 @@ def carry_out(
             missing = [other for other in open_jobs.values() if other.key not in done]
             say(describe(outcome, len(jobs) - len(missing), len(jobs), time_left(missing, done, machine.workers)))
     if failures and not done:
-        raise ValueError(f"No run could be carried out; the first: {failures[0]}")
+        raise OSError(f"No run could be carried out; the first: {failures[0]}")
     return list(done.values())
 
 
@@ -123,7 +123,7 @@ def _only_one(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ValueError(
+            raise BlockingIOError(
                 f"Another process is carrying out runs in {folder}: wait for it, or give another --output."
             ) from error
         yield

@@ -90,3 +90,33 @@ def test_train_launches_the_job_and_overrides_its_settings(tmp_path):
     assert wrong.returncode == 2
     assert "did you mean 'inner_steps'" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["reproduce", "colored"], "There is no table 'colored'; there are colored_mnist"),
+        (["reproduce", "k5", "--algorithms", "ERM"], "there are erm, irmv1, meta-irm"),
+        (["reproduce", "--batch_size", "many"], "give a number of rows, or 'full'"),
+        (["reproduce", "--device", "tpu"], "give cpu or cuda"),
+        (["reproduce", "--word_vectors", "nowhere.txt"], "there is no such file"),
+        (["search", "k5", "--algorithms", "group-dro"], "no algorithm to search among group-dro"),
+        (["report", "--results", "nowhere"], "nowhere"),
+        (["build-dataset", "mnist"], "There is no dataset 'mnist'"),
+        (["inspect", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_2(words, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2, result.output
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith("Error: ")
+    assert sentence in line
+
+
+def test_env_names_devices_and_what_is_optional():
+    found = json.loads(CliRunner().invoke(app, ["env", "--json"]).stdout)
+    assert found["cores"] == str(os.cpu_count())
+    assert found["wandb"]
+    assert found["GPUs"]

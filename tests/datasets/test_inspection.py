@@ -158,7 +158,7 @@ def test_inspect_command(app, made, tmp_path):
     assert json.loads(found.read_text())["differing"][0]["p_value"] < 1e-10
     made.save_to_disk(tmp_path / "saved")
     result = CliRunner().invoke(app, ["inspect", str(tmp_path / "saved"), "--label_column", "klass"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Error: There is no column 'klass'" in result.output
     for name, content, sentence in (
         ("rows.parquet", "no parquet", "rows.parquet cannot be read as parquet"),
@@ -166,7 +166,7 @@ def test_inspect_command(app, made, tmp_path):
     ):
         (tmp_path / name).write_text(content)
         result = CliRunner().invoke(app, ["inspect", str(tmp_path / name)])
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert sentence in result.output.replace("\n", " ")
 
 
@@ -187,7 +187,7 @@ def test_build_command(app, tmp_path):
         (["--source", str(tmp_path / "nowhere")], "no folder of that name exists"),
     ):
         result = CliRunner().invoke(app, [*arguments, *extra])
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert sentence in result.output
     result = CliRunner().invoke(app, ["build-dataset", "mnist"])
     assert "There is no dataset 'mnist'; choose colored_mnist or punctuated_sst2" in result.output
