@@ -82,14 +82,17 @@ class TextComparison(Comparison[TextArguments]):
     def card_details(self, dataset_config: str | None, seed: int) -> CardDetails:
         """The data's name and config, and how much of the model was trained."""
         data = self.data(dataset_config, seed)
+        notes = TRAINED[self.arguments.trainable.partition(":")[0]]
+        if data.origin:
+            notes += f" The data were made from {data.origin}, with seed {seed}."
         return CardDetails(
             language=data.language,
             license="apache-2.0" if self.arguments.model_name_or_path == MINILM else None,
-            dataset=data.title,
+            dataset=data.name,
             dataset_tags=data.on_hub,
             dataset_args=data.config,
             dataset_citation=data.citation,
-            notes=TRAINED[self.arguments.trainable.partition(":")[0]],
+            notes=notes,
         )
 
     def make_trainer(

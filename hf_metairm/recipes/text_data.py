@@ -19,7 +19,8 @@ class TextData:
     Args:
         train (`datasets.Dataset`): rows of the environments that are trained on.
         test (`datasets.Dataset`): held-out rows, of the unseen environment too.
-        title (`str`): what the data are, in words for the model's card.
+        name (`str`): what the data are called in the model's card.
+        origin (`str`, *optional*): what they were made from, in words.
         config (`str`, *optional*): which config of them.
         citation (`str`, *optional*): their BibTeX.
         language (`str`, *optional*): code of their language.
@@ -28,7 +29,8 @@ class TextData:
 
     train: datasets.Dataset
     test: datasets.Dataset
-    title: str
+    name: str
+    origin: str | None = None
     config: str | None = None
     citation: str | None = None
     language: str | None = None
@@ -43,10 +45,11 @@ def load_punctuated_sst2(config: str, source: str, seed: int) -> TextData:
     return TextData(
         builder.as_dataset("train"),
         builder.as_dataset("test"),
-        f"{builder.TITLE}, made from {builder.data_source.title}",
-        builder.config_id,
-        builder.CITATION,
-        "en",
+        name=builder.TITLE,
+        origin=builder.data_source.title,
+        config=builder.config.name,
+        citation=builder.CITATION,
+        language="en",
     )
 
 
@@ -99,7 +102,7 @@ def load_own(
     kept = train.filter(lambda row: str(row["environment"]) not in unseen_environments)
     held_out = train.filter(lambda row: str(row["environment"]) in unseen_environments)
     test = datasets.concatenate_datasets([test, held_out]) if len(held_out) else test
-    return TextData(kept, test, path.name, config, on_hub=None if path.exists() else name)
+    return TextData(kept, test, name=path.name, config=config, on_hub=None if path.exists() else name)
 
 
 def _tidy(dataset: datasets.Dataset, columns: dict[str, str]) -> datasets.Dataset:

@@ -48,9 +48,10 @@ class ColoredMNISTComparison(Comparison[ColoredMNISTArguments]):
         builder, _, _ = self.data(dataset_config or "binary", seed)
         assert builder.data_source is not None
         return CardDetails(
-            dataset=f"{builder.TITLE}, made from {builder.data_source.title}",
-            dataset_args=builder.config_id,
+            dataset=builder.TITLE,
+            dataset_args=builder.config.name,
             dataset_citation=builder.CITATION,
+            notes=f"The data were made from {builder.data_source.title}, with seed {seed}.",
         )
 
     def make_trainer(
