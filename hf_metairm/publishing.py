@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
-from huggingface_hub import HfApi, ModelCard, constants
+from huggingface_hub import CommitOperationAdd, HfApi, ModelCard, constants
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
@@ -12,6 +14,7 @@ from huggingface_hub.errors import (
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
 )
+from huggingface_hub.utils import filter_repo_objects
 
 
 # What a training run leaves beside the model: its own bookkeeping, and a pickle that names local folders.
@@ -39,7 +42,8 @@ def push_folder(
     """
     Push a trained model with its card to a model repository, all in one commit: all of it is there, or nothing.
 
-    The folder is only read. What a run keeps for itself, checkpoints above all, stays behind.
+    The folder is only read. What a run keeps for itself, checkpoints above all, stays behind; the lines of the card
+    that load the model load it from the repository.
 
     Args:
         folder (`str` or `Path`): as a Trainer of this library leaves it: weights, configuration and `README.md`.
@@ -64,12 +68,9 @@ def push_folder(
         api.create_repo(repo_id, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            folder_path=str(folder),
-            ignore_patterns=NOT_PUBLISHED,
-            revision=revision,
-            commit_message=f"Upload {folder.resolve().name} with its card",
+        message = f"Upload {folder.resolve().name} with its card"
+        commit = api.create_commit(
+            repo_id, _contents(folder, card, repo_id), commit_message=message, revision=revision
         )
     except HFValidationError as error:
         raise ValueError(f"{repo_id!r} is no name of a repository: write NAME/MODEL. {error}") from error
@@ -89,6 +90,14 @@ def _check(folder: Path) -> ModelCard:
             "training environments: write it with trainer.create_model_card()."
         )
     return ModelCard.load(folder / "README.md")
+
+
+def _contents(folder: Path, card: ModelCard, repo_id: str) -> list[CommitOperationAdd]:
+    paths = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+    published = filter_repo_objects(paths, ignore_patterns=[*NOT_PUBLISHED, "README.md"])
+    text = re.sub(r"(?m)^model_id = .*$", lambda _: f"model_id = {json.dumps(repo_id)}", str(card))
+    readme = CommitOperationAdd("README.md", text.encode())
+    return [readme, *(CommitOperationAdd(path, str(folder / path)) for path in published)]
 
 
 def explain(error: Exception, repo_id: str) -> str:
