@@ -128,8 +128,6 @@ def _run(
 ) -> None:
     from hf_metairm.reproduction import Machine
 
-    # A polite kill leaves checkpoints as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with one_line_errors():
         if batch_size != "full" and not (batch_size.isdigit() and int(batch_size) > 1):
             raise ValueError(f"--batch_size {batch_size}: give a number of rows, or 'full'.")
@@ -140,8 +138,12 @@ def _run(
         if word_vectors is not None and not word_vectors.is_file():
             raise ValueError(f"--word_vectors {word_vectors}: there is no such file.")
         file = None if word_vectors is None else str(word_vectors)
+        # A polite kill leaves checkpoints as Ctrl-C does.
+        previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             work(Machine(source, file, device, jobs), "full" if batch_size == "full" else int(batch_size))
         except KeyboardInterrupt:
             typer.echo("Interrupted. What was trained is kept: the same command goes on from there.", err=True)
             raise typer.Exit(INTERRUPTED) from None
+        finally:
+            signal.signal(signal.SIGTERM, previous)

@@ -85,7 +85,7 @@ def _launch(words: list[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     # Ctrl-C reaches the job too, which writes a checkpoint; wait for it.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    previous = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         launch_command(launch_command_parser().parse_args(words))
     except subprocess.CalledProcessError as error:
@@ -94,4 +94,6 @@ def _launch(words: list[str]) -> int:
         return int(error.get_first_failure()[1].exitcode)
     except SignalException:
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, previous)
     return 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -108,8 +109,10 @@ def test_train_launches_the_job_and_overrides_its_settings(tmp_path):
 )
 def test_wrong_use_is_one_line_and_status_2(words, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2, result.output
+    assert signal.getsignal(signal.SIGTERM) is before
     line = result.stderr.strip().splitlines()[-1]
     assert line.startswith("Error: ")
     assert sentence in line
