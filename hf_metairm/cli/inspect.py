@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .errors import one_line_errors
+from .output import no_bars_in_files, print_json
 
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def inspect(
     ] = None,
     most_cues: Annotated[int, typer.Option("--most_cues", help="Cues of each kind to show.")] = 10,
     source: Annotated[str, typer.Option(help="For the two datasets of this package: where from.")] = "auto",
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings here too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON and nothing else.")] = False,
 ) -> None:
     """Say how strongly each cue predicts the label in each environment, and what to beware of."""
     from hf_metairm.datasets.causal import causal_prediction
@@ -45,6 +44,7 @@ def inspect(
     from hf_metairm.datasets.opening import open_dataset
 
     with one_line_errors():
+        no_bars_in_files()
         rows = open_dataset(dataset, config, split, source)
         report = inspect_dataset(
             rows, environment_column=environment_column, label_column=label_column, most_cues=most_cues
@@ -53,12 +53,13 @@ def inspect(
         if causal_columns:
             columns = [name.strip() for name in causal_columns.split(",") if name.strip()]
             causal = causal_prediction(rows, columns, environment_column=environment_column, label_column=label_column)
-        show(report, causal)
-        if json_file is not None:
-            found: dict[str, Any] = report.to_dict()
-            if causal is not None:
-                found["invariant_causal_prediction"] = [asdict(column) for column in causal]
-            json_file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if not as_json:
+            show(report, causal)
+            return
+        found: dict[str, Any] = report.to_dict()
+        if causal is not None:
+            found["invariant_causal_prediction"] = [asdict(column) for column in causal]
+        print_json(found)
 
 
 def show(report: Inspection, causal: list[CausalColumn] | None) -> None:

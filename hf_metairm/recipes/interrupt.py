@@ -30,7 +30,11 @@ class CheckpointOnInterrupt(TrainerCallback):
             control.should_save = control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the signals to whoever had them before."""
+        """Training came to its end."""
+        self.release()
+
+    def release(self) -> None:
+        """Leave the signals to whoever had them before; also for who sees training fail, which calls no callback."""
         while self._previous:
             signal.signal(*self._previous.popitem())
 

@@ -93,7 +93,10 @@ def _carry_out(run: Run, trainer: EnvironmentTrainer, folder: Path, overwrite: b
     trainer.add_callback(stop)
     trainer.accelerator.wait_for_everyone()
     start = time.perf_counter()
-    trainer.train(resume_from_checkpoint=checkpoint)
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    finally:
+        stop.release()
     if stop.interrupted:
         raise KeyboardInterrupt
     seconds = time.perf_counter() - start

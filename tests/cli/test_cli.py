@@ -25,6 +25,13 @@ def test_help_names_every_command():
         assert command in output
 
 
+def test_completion_for_the_shell():
+    code = "from hf_metairm.cli import app; app(prog_name='hf-metairm')"
+    shell = {"_HF_METAIRM_COMPLETE": "complete_bash", "COMP_WORDS": "hf-metairm re", "COMP_CWORD": "1"}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **shell})
+    assert found.stdout.split() == ["reproduce", "report"]
+
+
 def test_env_lists_versions():
     found = json.loads(CliRunner().invoke(app, ["env", "--json"]).output)
     assert found["torch"].startswith("2.")
