@@ -32,6 +32,14 @@ class CheckpointedState(Trainer):
         """Put back what `algorithm_state` gave."""
         raise NotImplementedError
 
+    def _run_epoch(self, **kwargs: Any) -> None:  # type: ignore[override]
+        # A run stopped after its last checkpoint, while it was being evaluated say, has no step left to take; where
+        # max_steps ends within an epoch transformers looks only after it has taken one more.
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(**kwargs)
+
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         state = self.algorithm_state()

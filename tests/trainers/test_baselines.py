@@ -148,6 +148,20 @@ def test_resumed_run_is_bit_identical(case, tmp_path):
     assert whole.algorithm_state() == resumed.algorithm_state()
 
 
+def test_resume_from_the_last_checkpoint_takes_no_further_step(tmp_path):
+    """Killed between its last step and its result, in the middle of an epoch."""
+
+    def trainer():
+        return make("irmv1", tmp_path, dataset=numbers(rows=40), max_steps=4, save_steps=3, save_strategy="steps")
+
+    whole = trainer()
+    whole.train()
+    again = trainer()
+    again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == 4
+    assert all(torch.equal(a, b) for a, b in zip(parameters(whole), parameters(again)))
+
+
 @pytest.mark.parametrize(("case", "message"), [("mm-rex", "penalty_momentum=0"), ("group-dro", "start anew")])
 def test_a_checkpoint_without_the_state_is_refused(case, message, tmp_path):
     options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
