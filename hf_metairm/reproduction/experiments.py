@@ -23,6 +23,7 @@ class Row:
         steps (`int`): optimizer steps.
         dataset_changes (`Mapping`): fields of the dataset's config that differ from the table's.
         reference (`bool`): whether it sees no spurious cue: what could be reached, not a contender.
+        small_batch (`Mapping`): `steps` and fields of the Config that differ where the batch is not the full one.
     """
 
     name: str
@@ -32,6 +33,13 @@ class Row:
     steps: int = 501
     dataset_changes: Mapping[str, Any] = field(default_factory=dict)
     reference: bool = False
+    small_batch: Mapping[str, Any] = field(default_factory=dict)
+
+    def at(self, batch: int | str) -> Row:
+        """The row as it is trained with batches of that size."""
+        if batch == "full":
+            return replace(self, small_batch={})
+        return _changed(self, **self.small_batch)
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,8 @@ META_IRM = Row(
         "inner_learning_rate": 0.02,
     },
     steps=240,
+    # There λ = 1e4 leaves nothing but σ, whose gradient is then mostly the noise of the rows drawn.
+    small_batch={"steps": 400, "penalty_anneal_steps": 80, "std_loss_weight": 100.0, "inner_learning_rate": 0.1},
 )
 GREY = Row(
     "erm, grey",
@@ -113,9 +123,11 @@ GREY = Row(
 
 
 def _changed(row: Row, name: str | None = None, **changes: Any) -> Row:
-    """A row with some fields of its Config, or some of its own, changed."""
+    """A row with some fields of its Config, or some of its own, changed, whatever the batch."""
+    small_batch = {key: value for key, value in row.small_batch.items() if key not in changes}
     own = {key: changes.pop(key) for key in ("steps", "hidden_size") if key in changes}
-    return replace(row, name=name or row.name, fields={**row.fields, **changes}, **own)
+    fields = {**row.fields, **changes}
+    return replace(row, name=name or row.name, fields=fields, small_batch=small_batch, **own)
 
 
 _TEXT = {"learning_rate": 1e-3, "l2_regularization": 1e-4}

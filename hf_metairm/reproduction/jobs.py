@@ -58,6 +58,7 @@ def make_job(
         file (`str`, *optional*): see [`Job`]; the table's name by default.
     """
     text = table.dataset == "punctuated_sst2"
+    row = row.at(batch)
     config = {
         "table": table.name,
         "row": row.name,

@@ -63,10 +63,10 @@ def write_report(folder: Path, output: Path) -> list[str]:
 
 def lines_of(table: Table, row: Row, lines: Sequence[Line]) -> list[Line]:
     """The lines of a row as it is defined now, in any setting and of any seed."""
-    wanted = _without_setting(make_job(table, row, 0, batch="full", source="auto", word_vectors=None).config)
     found = {}
     for line in lines:
-        if _without_setting(line["config"]) == wanted:
+        wanted = make_job(table, row, 0, batch=line["config"]["batch"], source="auto", word_vectors=None).config
+        if _without_setting(line["config"]) == _without_setting(wanted):
             found[_setting(line), line["config"]["seed"]] = line
     return list(found.values())
 

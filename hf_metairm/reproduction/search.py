@@ -61,7 +61,7 @@ def trial_jobs(table: Table, rows: Sequence[Row], trials: int, **settings: Any) 
     """The trials of a search, the algorithms in turn; trial t has seed 1000 + t."""
     file = file_of(table)
     return [
-        make_job(table, draw(row, trial), 1000 + trial, file=file, **settings)
+        make_job(table, draw(row.at(settings["batch"]), trial), 1000 + trial, file=file, **settings)
         for trial in range(trials)
         for row in rows
     ]
@@ -94,7 +94,7 @@ def chosen_jobs(
     for line in chosen.values():
         config = line["config"]
         row = replace(
-            table.row(config["row"].split(", trial ")[0]),
+            table.row(config["row"].split(", trial ")[0]).at(settings["batch"]),
             name=f"{config['row']}, chosen",
             hidden_size=config["hidden_size"],
             fields=config["fields"],

@@ -34,7 +34,21 @@ def test_every_row_is_made_of_fields_that_its_algorithm_has(tmp_path):
     for table in TABLES.values():
         assert set(table.published) <= {row.name for row in table.rows}
         for row in table.rows:
-            ALGORITHMS[row.algorithm][1](output_dir=str(tmp_path), use_cpu=True, **row.fields)
+            for batch in ("full", 5000):
+                ALGORITHMS[row.algorithm][1](output_dir=str(tmp_path), use_cpu=True, **row.at(batch).fields)
+
+
+def test_a_row_has_settings_of_its_own_where_the_batch_is_not_full(tmp_path):
+    table = TABLES["ablations"]
+    full, part = (make_job(table, table.row("full"), 0, **{**SETTINGS, "batch": b}).config for b in ("full", 5000))
+    assert (full["steps"], full["fields"]["std_loss_weight"]) == (240, 1e4)
+    assert (part["steps"], part["fields"]["std_loss_weight"]) == (400, 100)
+    # What an ablation changes stands in either setting.
+    part = make_job(table, table.row("no std loss"), 0, **{**SETTINGS, "batch": 5000})
+    assert (part.config["steps"], part.config["fields"]["std_loss_weight"]) == (400, 0)
+    Lines(tmp_path).append("ablations", line_of(part, 0.5))
+    write_report(tmp_path, tmp_path / "report.md")
+    assert "| no std loss | 50.0" in (tmp_path / "report.md").read_text()
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_overwritten(tmp_path):
