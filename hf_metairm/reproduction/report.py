@@ -89,6 +89,8 @@ def _sections(table: Table, lines: Sequence[Line], folder: Path, output: Path) -
     for setting, found in sorted(by_setting.items(), key=str, reverse=True):  # Full batch first.
         sections.append(f"### {_name_of(setting)}")
         sections.append(_markdown(table, found))
+        if setting[0] != "full" and (differing := _small_batch_settings(table, found)):
+            sections.append(f"Settings that are not the full batch's: {differing}.")
         warned = [
             f"{line['config']['row']}, seed {line['config']['seed']}: {w}" for line in found for w in line["warnings"]
         ]
@@ -133,6 +135,13 @@ def _markdown(table: Table, lines: Sequence[Line]) -> str:
         rows.append([row.name, *cells, seeds, _published(table.published.get(row.name))])
     lines_of_table = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines_of_table)
+
+
+def _small_batch_settings(table: Table, lines: Sequence[Line]) -> str:
+    there = {line["config"]["row"] for line in lines}
+    rows = [row for row in table.rows if row.small_batch and row.name in there]
+    shown = (", ".join(f"{name} {value:g}" for name, value in row.small_batch.items()) for row in rows)
+    return "; ".join(f"{row.name} has {text}" for row, text in zip(rows, shown))
 
 
 def _percent(found: Mapping[str, float]) -> str:

@@ -48,7 +48,9 @@ def test_a_row_has_settings_of_its_own_where_the_batch_is_not_full(tmp_path):
     assert (part.config["steps"], part.config["fields"]["std_loss_weight"]) == (400, 0)
     Lines(tmp_path).append("ablations", line_of(part, 0.5))
     write_report(tmp_path, tmp_path / "report.md")
-    assert "| no std loss | 50.0" in (tmp_path / "report.md").read_text()
+    text = (tmp_path / "report.md").read_text()
+    assert "| no std loss | 50.0" in text
+    assert "no std loss has steps 400, penalty_anneal_steps 80, inner_learning_rate 0.1." in text
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_overwritten(tmp_path):
