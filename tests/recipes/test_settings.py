@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hf_metairm.recipes.finetune_text import TextArguments
 from hf_metairm.recipes.settings import read_settings
+from hf_metairm.recipes.train_colored_mnist import ColoredMNISTArguments
+from hf_metairm.reproduction.experiments import TABLES
+
+
+CONFIGS = Path(__file__).parents[2] / "trainer_examples" / "configs"
 
 
 def settings(tmp_path, text, *words):
@@ -67,3 +74,13 @@ def test_mistakes_are_told_before_anything_is_loaded(tmp_path, text, words, mess
 def test_missing_file():
     with pytest.raises(ValueError, match="no settings file"):
         read_settings(TextArguments, ["--config", "nowhere.yaml"])
+
+
+def test_the_config_of_all_of_mnist_has_the_settings_of_the_paper_table(tmp_path):
+    settings = read_settings(ColoredMNISTArguments, ["--config", str(CONFIGS / "colored_mnist_full.yaml")])
+    table = TABLES["colored_mnist"]
+    for name in settings.algorithms:
+        row, config = table.row(name), settings.config(name, output_dir=str(tmp_path))
+        assert config.max_steps == row.steps
+        assert settings.arguments.hidden_size == row.hidden_size
+        assert {field: getattr(config, field) for field in row.fields} == row.fields
