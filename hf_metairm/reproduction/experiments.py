@@ -178,7 +178,8 @@ TABLES: dict[str, Table] = {
             "Colored MNIST, five classes and colours",
             "colored_mnist",
             "k5",
-            (ERM, IRMV1, META_IRM, GREY),
+            # As for ten classes: after 501 steps IRMv1 is still on its way from ERM's solution (31 % at p = 0.9).
+            (ERM, _changed(IRMV1, steps=1001), META_IRM, GREY),
             constants={"random guess": 20.0, "optimal invariant": 75.0},
             published=published.K5,
             note=published.K5_NOTE,
