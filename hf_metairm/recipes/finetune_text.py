@@ -70,6 +70,8 @@ class TextComparison(Comparison[TextArguments]):
     def __init__(self, settings: Settings[TextArguments]):
         super().__init__(settings)
         self.tokenizer = load_tokenizer(self.arguments.model_name_or_path)
+        # Saved with the model, so that whoever cuts texts for it cuts them as in training.
+        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, self.arguments.max_length)
         self._data: dict[tuple[str | None, int], TextData] = {}
         self._outputs: dict[str, torch.Tensor] = {}
 

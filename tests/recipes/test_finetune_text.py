@@ -52,7 +52,7 @@ def words(folder, reviews, out, *more):
 
 @pytest.mark.parametrize("trainable", ["head", "top:1", "all", "lora"])
 def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, tmp_path, capsys):
-    main(words(folder, reviews, tmp_path, "--trainable", trainable))
+    main(words(folder, reviews, tmp_path, "--trainable", trainable, "--max_length", "32"))
     printed = capsys.readouterr().out
     assert "one seed, ± standard error of the test set" in printed
     results = json.loads((tmp_path / "results.json").read_text())
@@ -67,6 +67,7 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     with open(reviews) as handle:
         east = [row for row in csv.DictReader(handle) if row["site"] == "east"]
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    assert tokenizer.model_max_length == 32, "texts are cut as in training"
     tokens = tokenizer([row["text"] for row in east], padding=True, return_tensors="pt")
     with torch.no_grad():
         predicted = model(**tokens).logits.argmax(-1).tolist()
