@@ -37,9 +37,7 @@ class Row:
 
     def at(self, batch: int | str) -> Row:
         """The row as it is trained with batches of that size."""
-        if batch == "full":
-            return replace(self, small_batch={})
-        return _changed(self, **self.small_batch)
+        return self if batch == "full" else changed(self, **self.small_batch)
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ GREY = Row(
 )
 
 
-def _changed(row: Row, name: str | None = None, **changes: Any) -> Row:
+def changed(row: Row, name: str | None = None, **changes: Any) -> Row:
     """A row with some fields of its Config, or some of its own, changed, whatever the batch."""
     small_batch = {key: value for key, value in row.small_batch.items() if key not in changes}
     own = {key: changes.pop(key) for key in ("steps", "hidden_size") if key in changes}
@@ -166,9 +164,9 @@ TABLES: dict[str, Table] = {
             "colored_mnist",
             "binary",
             (
-                _changed(META_IRM, "no std loss", std_loss_weight=0.0),
-                _changed(META_IRM, "first-order", meta_gradient="first_order"),
-                _changed(META_IRM, "same environment", same_environment=True),
+                changed(META_IRM, "no std loss", std_loss_weight=0.0),
+                changed(META_IRM, "first-order", meta_gradient="first_order"),
+                changed(META_IRM, "same environment", same_environment=True),
                 replace(META_IRM, name="full"),
             ),
             published=published.ABLATIONS,
@@ -179,7 +177,7 @@ TABLES: dict[str, Table] = {
             "colored_mnist",
             "k5",
             # As for ten classes: after 501 steps IRMv1 is still on its way from ERM's solution (31 % at p = 0.9).
-            (ERM, _changed(IRMV1, steps=1001), META_IRM, GREY),
+            (ERM, changed(IRMV1, steps=1001), META_IRM, GREY),
             constants={"random guess": 20.0, "optimal invariant": 75.0},
             published=published.K5,
             note=published.K5_NOTE,
@@ -189,7 +187,7 @@ TABLES: dict[str, Table] = {
             "Colored MNIST, ten classes and colours",
             "colored_mnist",
             "k10",
-            (_changed(ERM, steps=5001), _changed(IRMV1, steps=1001), META_IRM, GREY),
+            (changed(ERM, steps=5001), changed(IRMV1, steps=1001), META_IRM, GREY),
             constants={"random guess": 10.0, "optimal invariant": 75.0},
             published=published.K10,
             note=published.K10_NOTE,

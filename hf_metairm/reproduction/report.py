@@ -139,9 +139,11 @@ def _markdown(table: Table, lines: Sequence[Line]) -> str:
 
 def _small_batch_settings(table: Table, lines: Sequence[Line]) -> str:
     there = {line["config"]["row"] for line in lines}
-    rows = [row for row in table.rows if row.small_batch and row.name in there]
-    shown = (", ".join(f"{name} {value:g}" for name, value in row.small_batch.items()) for row in rows)
-    return "; ".join(f"{row.name} has {text}" for row, text in zip(rows, shown))
+    return "; ".join(
+        f"{row.name} has " + ", ".join(f"{name} {value:g}" for name, value in row.small_batch.items())
+        for row in table.rows
+        if row.small_batch and row.name in there
+    )
 
 
 def _percent(found: Mapping[str, float]) -> str:

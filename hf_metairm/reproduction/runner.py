@@ -145,7 +145,7 @@ def _results(jobs: list[Job], folder: Path, machine: Machine) -> Iterator[tuple[
     steps = context.Queue()
     workers = min(machine.workers, len(jobs))
     threads = max(1, (os.cpu_count() or 1) // workers)
-    os.environ.update({name: value for name, value in _KEEP_MEMORY.items() if name not in os.environ})
+    os.environ.update({**_KEEP_MEMORY, **os.environ})
     pool = ProcessPoolExecutor(workers, context, _start_worker, (steps, threads, os.getpid()))
     waiting = iter(jobs)
     running: dict[Future, Job] = {}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from .experiments import Row, Table
+from .experiments import Row, Table, changed
 from .jobs import Job, make_job
 from .runner import Machine, carry_out
 from .selection import RULES
@@ -47,8 +46,7 @@ def draw(row: Row, trial: int) -> Row:
     """The row of a trial: its hyper-parameters drawn anew, by the trial's number and the algorithm alone."""
     random = Random(f"{row.algorithm} {trial}")
     drawn = {name: make(random.uniform(low, high)) for name, (_, low, high, make) in RANGES[row.algorithm].items()}
-    hidden_size = drawn.pop("hidden_size")
-    return replace(row, name=f"{row.name}, trial {trial}", hidden_size=hidden_size, fields={**row.fields, **drawn})
+    return changed(row, f"{row.name}, trial {trial}", **drawn)
 
 
 def searched(table: Table, algorithms: Sequence[str] | None = None) -> list[Row]:
@@ -61,7 +59,7 @@ def trial_jobs(table: Table, rows: Sequence[Row], trials: int, **settings: Any) 
     """The trials of a search, the algorithms in turn; trial t has seed 1000 + t."""
     file = file_of(table)
     return [
-        make_job(table, draw(row.at(settings["batch"]), trial), 1000 + trial, file=file, **settings)
+        make_job(table, draw(row, trial), 1000 + trial, file=file, **settings)
         for trial in range(trials)
         for row in rows
     ]
@@ -93,11 +91,11 @@ def chosen_jobs(
     jobs = {}
     for line in chosen.values():
         config = line["config"]
-        row = replace(
-            table.row(config["row"].split(", trial ")[0]).at(settings["batch"]),
-            name=f"{config['row']}, chosen",
+        row = changed(
+            table.row(config["row"].split(", trial ")[0]),
+            f"{config['row']}, chosen",
             hidden_size=config["hidden_size"],
-            fields=config["fields"],
+            **config["fields"],
         )
         for seed in range(seeds):
             job = make_job(table, row, seed, file=file_of(table), **settings)
