@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 
 from .experiments import Table
 
@@ -17,7 +18,7 @@ def draw_rows(summary: Mapping[str, Mapping[str, Mapping[str, float]]], table: T
         summary (`Mapping`): see `recipes.summary.summarize`.
         table ([`Table`]): of the rows.
         file (`Path`): a PNG.
-        title (`str`): above the picture.
+        title (`str`): above the picture; long lines of it are wrapped.
     """
     import matplotlib
 
@@ -57,7 +58,7 @@ def draw_rows(summary: Mapping[str, Mapping[str, Mapping[str, float]]], table: T
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"accuracy in the unseen environment, {environment} (%)")
     axes.grid(axis="x", alpha=0.3)
-    axes.set_title(title, fontsize=9)
+    axes.set_title("\n".join(fill(line, 75) for line in title.split("\n")), fontsize=9)
     axes.legend(fontsize=8, loc="best")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=140)
