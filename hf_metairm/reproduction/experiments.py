@@ -103,7 +103,7 @@ META_IRM = Row(
         "l2_regularization": 1e-3,
         "penalty_anneal_steps": 100,
         "std_loss_weight": 1e4,
-        "inner_learning_rate": 0.02,
+        "inner_learning_rate": 0.08,
     },
     steps=240,
     # There λ = 1e4 leaves nothing but σ, whose gradient is then mostly the noise of the rows drawn.
