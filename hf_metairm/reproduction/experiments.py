@@ -176,8 +176,9 @@ TABLES: dict[str, Table] = {
             "Colored MNIST, five classes and colours",
             "colored_mnist",
             "k5",
-            # As for ten classes: after 501 steps IRMv1 is still on its way from ERM's solution (31 % at p = 0.9).
-            (ERM, changed(IRMV1, steps=1001), META_IRM, GREY),
+            # As for ten classes: after 501 steps IRMv1 is still on its way from ERM's solution (31 % at p = 0.9). And a
+            # larger α goes past the invariant solution: meta-IRM holds the colour against a label (82 % at α = 0.1).
+            (ERM, changed(IRMV1, steps=1001), changed(META_IRM, inner_learning_rate=0.03), GREY),
             constants={"random guess": 20.0, "optimal invariant": 75.0},
             published=published.K5,
             note=published.K5_NOTE,
