@@ -139,11 +139,20 @@ TEXT_META_IRM = Row(
     {**_TEXT, "penalty_anneal_steps": 100, "std_loss_weight": 100.0, "inner_learning_rate": 0.1},
     hidden_size=300,
 )
+# ERM's settings of the study leave most of these runs at chance; more steps than these learn the label noise.
+TEXT_NO_ARTEFACT = Row(
+    "erm, no artefact",
+    "erm",
+    {"learning_rate": 1e-3, "l2_regularization": 1e-3},
+    hidden_size=300,
+    steps=101,
+    dataset_changes={"punctuated": False},
+    reference=True,
+)
 
 
 def _text_table(name: str, title: str, config: str, figures: Mapping[str, Figures]) -> Table:
-    no_artefact = replace(TEXT_ERM, name="erm, no artefact", dataset_changes={"punctuated": False}, reference=True)
-    rows = (TEXT_ERM, TEXT_IRMV1, TEXT_META_IRM, no_artefact)
+    rows = (TEXT_ERM, TEXT_IRMV1, TEXT_META_IRM, TEXT_NO_ARTEFACT)
     return Table(name, title, "punctuated_sst2", config, rows, published=figures)
 
 
@@ -193,7 +202,15 @@ TABLES: dict[str, Table] = {
             "Colored MNIST, ten classes and colours",
             "colored_mnist",
             "k10",
-            (changed(ERM, steps=5001), changed(IRMV1, steps=1001), META_IRM, GREY),
+            # On small batches IRMv1 needs more steps than in the study to come as far as there (32 % after 1,001), and
+            # gets further with more.
+            (
+                changed(ERM, steps=5001),
+                replace(IRMV1, steps=1001, small_batch={"steps": 2001}),
+                replace(IRMV1, name="irmv1, longer", steps=2001, small_batch={"steps": 4001}),
+                META_IRM,
+                GREY,
+            ),
             constants={"random guess": 10.0, "optimal invariant": 75.0},
             published=published.K10,
             note=published.K10_NOTE,
