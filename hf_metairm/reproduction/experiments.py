@@ -208,7 +208,7 @@ TABLES: dict[str, Table] = {
                 changed(ERM, steps=5001),
                 replace(IRMV1, steps=1001, small_batch={"steps": 2001}),
                 replace(IRMV1, name="irmv1, longer", steps=2001, small_batch={"steps": 4001}),
-                META_IRM,
+                replace(META_IRM, small_batch={**META_IRM.small_batch, "steps": 800}),
                 GREY,
             ),
             constants={"random guess": 10.0, "optimal invariant": 75.0},
