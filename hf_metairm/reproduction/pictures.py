@@ -58,7 +58,8 @@ def draw_rows(summary: Mapping[str, Mapping[str, Mapping[str, float]]], table: T
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"accuracy in the unseen environment, {environment} (%)")
     axes.grid(axis="x", alpha=0.3)
-    axes.set_title("\n".join(fill(line, 75) for line in title.split("\n")), fontsize=9)
+    # Over the whole picture: long names of rows move the axes to the right.
+    figure.suptitle("\n".join(fill(line, 75) for line in title.split("\n")), fontsize=9)
     axes.legend(fontsize=8, loc="best")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=140)
