@@ -352,7 +352,7 @@ def test_other_processes_and_other_hosts(local_hub):
     for environ, answer in ((reader, "403"), (nobody, "401"), ({}, "tester/new")):
         command = [sys.executable, "-c", CREATE]
         done = subprocess.run(
-            command, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=True
+            command, env=os.environ | environ, capture_output=True, text=True, timeout=600, check=True
         )
         assert done.stdout.strip() == answer
     assert local_hub.repos() == ["tester/new"]
@@ -414,7 +414,7 @@ def test_datasets_and_models_by_name(local_hub):
 
     env = {**os.environ, **local_hub.environ, "HF_HOME": str(local_hub.home / "fresh"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", LOAD_IN_A_FRESH_PROCESS]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     for name in rows:

@@ -35,7 +35,7 @@ def wheel(tmp_path_factory) -> Path:
 def python(code: str, folder: Path) -> str:
     """What a new interpreter prints that finds the package in `folder`."""
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True, timeout=600
     )
     return done.stdout
 

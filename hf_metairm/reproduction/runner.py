@@ -36,8 +36,8 @@ class Machine:
         source (`str`): where datasets are built from: auto, hub, bundled, or a folder.
         word_vectors (`str`, *optional*): file of word vectors.
         device (`str`, *optional*): `"cpu"` or `"cuda"`; a GPU if there is one, by default.
-        side_by_side (`int`, *optional*): runs at a time, among which the cores are shared; by default one for each
-            core up to four, and one on a GPU.
+        side_by_side (`int`, *optional*): runs at a time, among which the cores are shared unless `OMP_NUM_THREADS` says how
+            many threads each has; by default one for each core up to four, and one on a GPU.
     """
 
     source: str = "auto"
@@ -218,7 +218,8 @@ def _start_worker(steps: Any, threads: int, parent: int) -> None:
     import torch
     import transformers
 
-    torch.set_num_threads(threads)
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()

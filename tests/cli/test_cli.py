@@ -16,7 +16,7 @@ def hf_metairm(*words):
     """The installed command, in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", "from hf_metairm.cli import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
 
 
 def test_help_names_every_command():

@@ -24,7 +24,7 @@ def launch(module: str, *words: str, processes: int = 1) -> str:
     command += ["--multi_gpu", "--main_process_port", str(port)] if processes > 1 else ["--cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [*command, "--module", module, *words], capture_output=True, text=True, timeout=300, env=environment
+        [*command, "--module", module, *words], capture_output=True, text=True, timeout=600, env=environment
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout

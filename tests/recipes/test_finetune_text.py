@@ -125,7 +125,7 @@ def test_interrupted_run_leaves_a_checkpoint_and_goes_on(folder, reviews, tmp_pa
         if "risk_north" in line:
             process.send_signal(signal.SIGINT)
             break
-    rest, errors = process.communicate(timeout=100)
+    rest, errors = process.communicate(timeout=600)
     assert process.returncode == 130, rest + errors
     assert "the same command goes on from there" in errors
     assert "Traceback" not in errors
