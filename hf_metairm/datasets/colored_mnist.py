@@ -36,12 +36,17 @@ class ColoredMNISTConfig(EnvironmentDatasetConfig):
         patched (`bool`, *optional*, defaults to `False`):
             Whether a patch in a corner follows the label beside the colour, flipped independently of it with the
             same probability p_e; for at most four classes.
+        patch_crossed (`bool`, *optional*, defaults to `False`):
+            Whether the training environments' probabilities are dealt to the patch in reverse order: where the
+            colour follows the label best the patch follows it worst, so that following both cues has the same risk
+            in every training environment. Test environments have the same p for both.
     """
 
     num_classes: int = 2
     image_size: int = 14
     colored: bool = True
     patched: bool = False
+    patch_crossed: bool = False
 
     def validate(self) -> None:
         """Raise `ValueError` with one sentence for the first field whose value makes no sense."""
@@ -52,6 +57,8 @@ class ColoredMNISTConfig(EnvironmentDatasetConfig):
             raise ValueError(f"image_size must be 14 or 28, not {self.image_size!r}.")
         if self.patched and self.num_classes > MOST_PATCHES:
             raise ValueError(f"patched=True needs a corner for each class: num_classes can be {MOST_PATCHES} at most.")
+        if self.patch_crossed and not self.patched:
+            raise ValueError("patch_crossed=True says how a patch is drawn, but there is none: set patched=True.")
 
 
 def _config(name: str, description: str, **fields: Any) -> ColoredMNISTConfig:
@@ -236,17 +243,19 @@ class ColoredMNIST(EnvironmentDatasetBuilder):
         """Shuffle, and deal the digits out to the training environments in turn."""
         order = permutation(self.config.seed, split, "order", n=len(digits))
         rows = digits.take(order[: per_environment * len(self.config.environments)])
-        return self._color(split, rows, np.tile(np.array(self.config.environments), per_environment))
+        p = np.array(self.config.environments)
+        of_patch = p[::-1] if self.config.patch_crossed else p
+        return self._color(split, rows, np.tile(p, per_environment), np.tile(of_patch, per_environment))
 
     def _everywhere(self, digits: Digits) -> dict[str, Any]:
         """The same digits, with the same labels, in every test environment."""
-        parts = [
-            self._color("test", digits, np.full(len(digits), p), environment_name(p))
-            for p in self.config.test_environments
-        ]
+        parts = []
+        for name in self.config.test_environments:
+            p = np.full(len(digits), name)
+            parts.append(self._color("test", digits, p, p, environment_name(name)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _color(self, split: str, rows: Digits, p: np.ndarray, *stream: str) -> dict[str, Any]:
+    def _color(self, split: str, rows: Digits, p: np.ndarray, p_patch: np.ndarray, *stream: str) -> dict[str, Any]:
         seed, n, k = self.config.seed, len(rows), self.config.num_classes
         clean = classes_of_digits(k)[rows.digits]
         label = (clean + flips(seed, split, "label", n=n, probability=self.config.label_noise)) % k
@@ -256,7 +265,7 @@ class ColoredMNIST(EnvironmentDatasetBuilder):
             "digit": rows.digits,
             "clean_label": clean,
             "color": (label + flips(seed, split, "color", *stream, n=n, probability=p)) % k,
-            "patch": (label + flips(seed, split, "patch", *stream, n=n, probability=p)) % k,
+            "patch": (label + flips(seed, split, "patch", *stream, n=n, probability=p_patch)) % k,
             "index": rows.index,
             "pixels": shrink(rows.images, self.config.image_size),
         }

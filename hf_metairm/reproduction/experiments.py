@@ -118,8 +118,15 @@ META_IRM = Row(
     small_batch={"steps": 400, "penalty_anneal_steps": 80, "std_loss_weight": 100.0, "inner_learning_rate": 0.1},
 )
 # Without σ a small inner step leaves plain training. At this one the judgement on the *other* environment alone tells
-# the cue apart, for a while: with more steps, or a larger α, the solution is mirrored.
-_LARGE_STEP = {"inner_learning_rate": 1.15, "std_loss_weight": 0.0, "penalty_anneal_steps": 0, "steps": 160}
+# the cue apart, on the way from ERM's solution to the mirrored one: the schedule must come to rest between them, and a
+# small learning rate makes that way long. With crossed cues, where σ is zero at ERM's solution too, it is longer.
+_LARGE_STEP = {
+    "learning_rate": 3e-4,
+    "inner_learning_rate": 1.15,
+    "std_loss_weight": 0.0,
+    "penalty_anneal_steps": 0,
+    "steps": 100,
+}
 GREY = Row(
     "erm, grey",
     "erm",
@@ -237,6 +244,24 @@ TABLES: dict[str, Table] = {
             "two_spurious",
             (ERM, IRMV1, V_REX, META_IRM),
             published=published.TWO_SPURIOUS,
+        ),
+        Table(
+            "two_spurious_crossed",
+            "Colored MNIST, two classes, a patch that is reliable where the colour is not",
+            "colored_mnist",
+            "two_spurious",
+            tuple(
+                replace(row, dataset_changes={"patch_crossed": True})
+                for row in (
+                    ERM,
+                    IRMV1,
+                    V_REX,
+                    META_IRM,
+                    changed(changed(META_IRM, "meta-irm, α = 1.15", **_LARGE_STEP), steps=220),
+                )
+            ),
+            published=published.TWO_SPURIOUS_CROSSED,
+            note=published.TWO_SPURIOUS_CROSSED_NOTE,
         ),
         _text_table(
             "punctuated_noise_25",

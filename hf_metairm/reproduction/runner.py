@@ -36,8 +36,8 @@ class Machine:
         source (`str`): where datasets are built from: auto, hub, bundled, or a folder.
         word_vectors (`str`, *optional*): file of word vectors.
         device (`str`, *optional*): `"cpu"` or `"cuda"`; a GPU if there is one, by default.
-        side_by_side (`int`, *optional*): runs at a time, among which the cores are shared unless `OMP_NUM_THREADS` says how
-            many threads each has; by default one for each core up to four, and one on a GPU.
+        side_by_side (`int`, *optional*): runs at a time, among which the cores are shared unless `OMP_NUM_THREADS`
+            says how many threads each has; by default one for each core up to four, and one on a GPU.
     """
 
     source: str = "auto"

@@ -34,8 +34,11 @@ def check_construction(builder):
             cues = {name: values[name][rows] for name in ("color", "patch") if name in values}
             if values.get("punctuation", [""])[0]:
                 cues["punctuation"] = (values["punctuation"][rows] == ".").astype(int)
+            crossed = split != "test" and getattr(config, "patch_crossed", False)
+            of_patch = wanted[::-1][wanted.index(p)] if crossed else p
             for name, cue in cues.items():
-                assert within_four_errors((cue == label).mean(), 1 - p, n), (split, p, name)
+                follows = 1 - (of_patch if name == "patch" else p)
+                assert within_four_errors((cue == label).mean(), follows, n), (split, p, name)
             if "patch" in cues and 0 < p < 1:
                 for y in set(label):
                     of_label = label == y

@@ -86,6 +86,24 @@ def test_following_both_cues_scores_as_independent_flips_let_it(bundled):
         assert within_four_errors((guess == test["label"])[rows].mean(), accuracy, rows.sum())
 
 
+def test_crossed_cues_are_followed_with_the_same_risk_in_both_training_environments(bundled):
+    builder = bundled("colored_mnist", "two_spurious", patch_crossed=True)
+    check_construction(builder)
+    check_images(builder)
+    train = columns(builder.as_dataset("train"))
+    # 1 − p p' − (p (1 − p') + p' (1 − p)) η with p, p' = 0.1, 0.2 or the other way round.
+    guess = np.where(train["color"] == train["patch"], train["color"], train["clean_label"])
+    for name in ("p=0.1", "p=0.2"):
+        rows = train["environment"] == name
+        assert within_four_errors((guess == train["label"])[rows].mean(), 0.915, rows.sum())
+    # Colours, labels and test rows are those of the config that is not crossed.
+    plain = bundled("colored_mnist", "two_spurious")
+    other = columns(plain.as_dataset("train"))
+    assert all((train[name] == other[name]).all() for name in train if name != "patch")
+    test, other = (columns(built.as_dataset("test")) for built in (builder, plain))
+    assert all((test[name] == other[name]).all() for name in test)
+
+
 def test_custom_config(bundled):
     fields = {
         "environments": (0.4, 0.3, 0.0),
@@ -126,6 +144,7 @@ def test_seeds_change_the_draws_but_not_the_split(bundled):
         ({"num_classes": 1}, "num_classes=1 does not fit"),
         ({"image_size": 16}, "image_size must be 14 or 28, not 16"),
         ({"patched": True, "num_classes": 5}, "num_classes can be 4 at most"),
+        ({"patch_crossed": True}, "there is none: set patched=True"),
         ({"colored": 3}, "colored must be True or False"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
         ({"train_fraction": 0}, r"train_fraction must lie in \(0, 1\]"),
