@@ -257,7 +257,7 @@ TABLES: dict[str, Table] = {
                     IRMV1,
                     V_REX,
                     META_IRM,
-                    changed(changed(META_IRM, "meta-irm, α = 1.15", **_LARGE_STEP), steps=220),
+                    changed(changed(META_IRM, "meta-irm, α = 1.15", **_LARGE_STEP), steps=210),
                 )
             ),
             published=published.TWO_SPURIOUS_CROSSED,
