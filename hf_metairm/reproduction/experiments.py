@@ -247,7 +247,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             "two_spurious_crossed",
-            "Colored MNIST, two classes, a patch that is reliable where the colour is not",
+            "Colored MNIST, two classes, colour and patch crossed",
             "colored_mnist",
             "two_spurious",
             tuple(
@@ -257,7 +257,9 @@ TABLES: dict[str, Table] = {
                     IRMV1,
                     V_REX,
                     META_IRM,
-                    changed(changed(META_IRM, "meta-irm, α = 1.15", **_LARGE_STEP), steps=210),
+                    replace(
+                        changed(META_IRM, "meta-irm, α = 1.15", **_LARGE_STEP), steps=165, small_batch={"steps": 210}
+                    ),
                 )
             ),
             published=published.TWO_SPURIOUS_CROSSED,
