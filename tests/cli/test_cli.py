@@ -104,7 +104,7 @@ def test_train_launches_the_job_and_overrides_its_settings(tmp_path):
     ("words", "sentence"),
     [
         (["reproduce", "colored"], "There is no table 'colored'; there are colored_mnist"),
-        (["reproduce", "k5", "--algorithms", "ERM"], "there are erm, irmv1, meta-irm"),
+        (["reproduce", "k5", "--algorithms", "ERM"], "No row of k5 is of ERM; there are erm, "),
         (["reproduce", "--batch_size", "many"], "give a number of rows, or 'full'"),
         (["reproduce", "--device", "tpu"], "give cpu or cuda"),
         (["reproduce", "--word_vectors", "nowhere.txt"], "there is no such file"),
