@@ -99,6 +99,10 @@ IRMV1 = Row(
 _REX = {"learning_rate": 1e-3, "l2_regularization": 1e-3, "penalty_anneal_steps": 100}
 MM_REX = Row("mm-rex", "mm-rex", {**_REX, "penalty_weight": 2e4})
 V_REX = Row("v-rex", "v-rex", {**_REX, "penalty_weight": 4e4})
+# Meta-IRM's schedule: fewer steps learn fewer of the rows by heart, which counts where there are few.
+V_REX_SHORT = replace(
+    changed(V_REX, "v-rex, short", lr_scheduler_type="cosine"), steps=240, small_batch={"steps": 400}
+)
 # The paper's own settings of meta-IRM are not published in what could be read; these are ours, picked by hand from
 # some forty trials on seeds 0 and 1 with the unseen environment in view, as the baselines' were by their authors. σ's
 # gradient keeps its size up to where σ = 0: a constant learning rate would swing around that point to the end.
@@ -230,7 +234,7 @@ TABLES: dict[str, Table] = {
             "Colored MNIST, two classes, 12,500 rows an environment",
             "colored_mnist",
             "binary_half",
-            (ERM, IRMV1, V_REX, META_IRM),
+            (ERM, IRMV1, V_REX, V_REX_SHORT, META_IRM),
             published=published.HALF,
         ),
         Table(
@@ -238,7 +242,7 @@ TABLES: dict[str, Table] = {
             "Colored MNIST, two classes, 6,250 rows an environment",
             "colored_mnist",
             "binary_quarter",
-            (ERM, IRMV1, V_REX, META_IRM),
+            (ERM, IRMV1, V_REX, V_REX_SHORT, META_IRM),
         ),
         Table(
             "two_spurious",
