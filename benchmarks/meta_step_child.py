@@ -70,8 +70,8 @@ def measure_overhead(setting: Setting, variant: str, steps: int) -> dict[str, An
     from transformers import TrainerCallback
 
     from hf_metairm import MetaIRMConfig, MetaIRMTrainer
-    from hf_metairm.datasets import TensorRows
-    from hf_metairm.trainers import meta_irm
+    from hf_metairm.data import TensorRows
+    from hf_metairm.trainer import meta_irm
 
     batches = make_batches(setting)
     rows = TensorRows(

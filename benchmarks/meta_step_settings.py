@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 INNER_LEARNING_RATE = 0.1
 STD_LOSS_WEIGHT = 1.0
-# Meta-gradients by name: the keywords of `hf_metairm.meta_gradient.meta_gradient`.
+# Meta-gradients by name: the keywords of `hf_metairm.gradients.meta_gradient`.
 OURS: dict[str, dict[str, Any]] = {
     "exact": {"kind": "exact"},
     "central": {"kind": "finite_difference", "scheme": "central"},
@@ -135,7 +135,7 @@ def _erm(model: nn.Module, batches: Batches) -> Step:
 
 
 def _ours(variant: str, model: nn.Module, batches: Batches) -> Step:
-    from hf_metairm.meta_gradient import StdLoss, meta_gradient, trainable_parameters
+    from hf_metairm.gradients import StdLoss, meta_gradient, trainable_parameters
 
     std_loss = StdLoss(STD_LOSS_WEIGHT)
 

@@ -1,7 +1,7 @@
 """
 How the quick start's meta-IRM settings were chosen, by a rule that never sees the unseen environment.
 
-Every cell of a grid is trained with three seeds through `hf_metairm.recipes.finetune_text`, and judged on the
+Every cell of a grid is trained with three seeds through `hf_metairm.experiments.finetune_text`, and judged on the
 validation rows of the two *training* environments: accuracy, and the risk R_e (mean cross-entropy) in each. The rule
 "invariance" picks, among the cells whose validation accuracy is within 10 points of the best cell's and does not hang
 on the seed (standard deviation at most 2 points), the one with the smallest |R_1 − R_2|, averaged over seeds. What
@@ -28,10 +28,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
-from hf_metairm.datasets import PunctuatedSST2
-from hf_metairm.recipes.finetune_text import TextArguments, TextComparison
-from hf_metairm.recipes.settings import read_settings
-from hf_metairm.recipes.text_model import load_classifier
+from hf_metairm.data import PunctuatedSST2
+from hf_metairm.experiments.finetune_text import TextArguments, TextComparison
+from hf_metairm.experiments.settings import read_settings
+from hf_metairm.experiments.text_model import load_classifier
 
 
 ROOT = Path(__file__).parent.parent

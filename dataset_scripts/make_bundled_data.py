@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hf_metairm.datasets.digits import find_idx_files, read_idx
+from hf_metairm.data.digits import find_idx_files, read_idx
 
 
 # Each digit keeps the role that it has in the full protocol, so that a model trained on the bundled digits may be

@@ -8,32 +8,32 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .provenance import __version__
 
-__version__ = "0.1.0"
 
 _MODULE_OF = {
-    "ColoredMNIST": "datasets",
+    "ColoredMNIST": "data",
     "EnvironmentSampler": "environments",
-    "EnvironmentConfig": "trainers",
-    "EnvironmentTrainer": "trainers",
-    "GroupDROConfig": "trainers",
-    "GroupDROTrainer": "trainers",
-    "IRMConfig": "trainers",
-    "IRMTrainer": "trainers",
-    "MMRExConfig": "trainers",
-    "MetaIRMConfig": "trainers",
-    "MetaIRMTrainer": "trainers",
-    "PunctuatedSST2": "datasets",
-    "RExConfig": "trainers",
-    "RExTrainer": "trainers",
+    "EnvironmentConfig": "trainer",
+    "EnvironmentTrainer": "trainer",
+    "GroupDROConfig": "trainer",
+    "GroupDROTrainer": "trainer",
+    "IRMConfig": "trainer",
+    "IRMTrainer": "trainer",
+    "MMRExConfig": "trainer",
+    "MetaIRMConfig": "trainer",
+    "MetaIRMTrainer": "trainer",
+    "PunctuatedSST2": "data",
+    "RExConfig": "trainer",
+    "RExTrainer": "trainer",
 }
 
 __all__ = sorted(_MODULE_OF)
 
 if TYPE_CHECKING:
-    from .datasets import ColoredMNIST, PunctuatedSST2
+    from .data import ColoredMNIST, PunctuatedSST2
     from .environments import EnvironmentSampler
-    from .trainers import (
+    from .trainer import (
         EnvironmentConfig,
         EnvironmentTrainer,
         GroupDROConfig,

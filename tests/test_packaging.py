@@ -43,7 +43,7 @@ def python(code: str, folder: Path) -> str:
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     files = {p.relative_to(ROOT) for p in (ROOT / "hf_metairm").rglob("*") if p.is_file() and p.suffix != ".pyc"}
     assert {p.relative_to(wheel) for p in (wheel / "hf_metairm").rglob("*") if p.is_file()} == files
-    assert {"py.typed", "datasets/bundled/mnist.parquet", "trainers/model_card.md.jinja"} <= {
+    assert {"py.typed", "data/bundled/mnist.parquet", "cards/model_card.md.jinja"} <= {
         str(file.relative_to("hf_metairm")) for file in files
     }
     assert {p.name for p in wheel.iterdir()} == {"hf_metairm", f"hf_metairm-{hf_metairm.__version__}.dist-info"}

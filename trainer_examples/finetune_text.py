@@ -10,10 +10,10 @@ On your own file, with rows of one site kept out of training to be the unseen en
     accelerate launch trainer_examples/finetune_text.py --dataset reviews.csv --text_column text \
         --environment_column site --unseen_environments berlin --model_name_or_path distilbert-base-uncased
 
-The job itself is `hf_metairm/recipes/finetune_text.py`.
+The job itself is `hf_metairm/experiments/finetune_text.py`.
 """
 
-from hf_metairm.recipes.finetune_text import main
+from hf_metairm.experiments.finetune_text import main
 
 
 if __name__ == "__main__":

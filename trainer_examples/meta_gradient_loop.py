@@ -9,9 +9,9 @@ from accelerate import Accelerator
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from hf_metairm.datasets import ColoredMNIST
+from hf_metairm.data import ColoredMNIST
 from hf_metairm.environments import EnvironmentCollator, EnvironmentSampler, read_environments, split_by_environment
-from hf_metairm.meta_gradient import StdLoss, meta_gradient, trainable_parameters
+from hf_metairm.gradients import StdLoss, meta_gradient, trainable_parameters
 from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
 
 

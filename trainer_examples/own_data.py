@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_metairm.datasets import PunctuatedSST2
+from hf_metairm.data import PunctuatedSST2
 
 
 FOLDER = Path("outputs/own_data")
@@ -38,7 +38,7 @@ with open(FOLDER / "reviews.csv", "w", newline="", encoding="utf-8") as file:
 # %% Look before you train: which cues differ between the sites that are trained on?
 from datasets import load_dataset
 
-from hf_metairm.datasets.inspection import inspect_dataset
+from hf_metairm.data.inspection import inspect_dataset
 
 
 reviews = load_dataset("csv", data_files=str(FOLDER / "reviews.csv"))["train"]
@@ -60,9 +60,9 @@ train, test = parts["train"], concatenate_datasets([parts["test"], unseen])
 # %% A sentence encoder that stays as it is: encode every text once, and train the head on what comes out.
 import torch
 
-from hf_metairm.datasets import TensorRows
+from hf_metairm.data import TensorRows
+from hf_metairm.experiments.text_model import choose_trainable, load_classifier, load_tokenizer
 from hf_metairm.models import encode_sentences, encoder_stepped_over
-from hf_metairm.recipes.text_model import choose_trainable, load_classifier, load_tokenizer
 
 
 MODEL = "minilm"

@@ -3,10 +3,10 @@ Train the perceptron of the Colored MNIST experiments by ERM and by meta-IRM, an
 
     accelerate launch trainer_examples/train_colored_mnist.py --config trainer_examples/configs/colored_mnist.yaml
 
-The job itself is `hf_metairm/recipes/train_colored_mnist.py`.
+The job itself is `hf_metairm/experiments/train_colored_mnist.py`.
 """
 
-from hf_metairm.recipes.train_colored_mnist import main
+from hf_metairm.experiments.train_colored_mnist import main
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 
-from hf_metairm.datasets import PunctuatedSST2
-from hf_metairm.datasets.inspection import inspect_dataset
-from hf_metairm.datasets.publish import push_to_hub, write_parquet
+from hf_metairm.data import PunctuatedSST2
+from hf_metairm.data.inspection import inspect_dataset
+from hf_metairm.data.publish import push_to_hub, write_parquet
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -12,7 +12,7 @@ from .errors import one_line_errors
 
 
 if TYPE_CHECKING:
-    from hf_metairm.datasets.builder import EnvironmentDatasetBuilder
+    from hf_metairm.data.builder import EnvironmentDatasetBuilder
 
 
 def parse_field(text: str) -> tuple[str, Any]:
@@ -49,10 +49,10 @@ def build_dataset(
 ) -> None:
     """Build Colored MNIST or PunctuatedSST-2 as Parquet with a card, and push it to the Hub if asked."""
     # Imported here, so that the other commands do not pay for it.
-    from hf_metairm import datasets as metairm_datasets
-    from hf_metairm.datasets.figures import figures
-    from hf_metairm.datasets.publish import push_to_hub as push
-    from hf_metairm.datasets.publish import write_parquet
+    from hf_metairm import data as metairm_datasets
+    from hf_metairm.data.figures import figures
+    from hf_metairm.data.publish import push_to_hub as push
+    from hf_metairm.data.publish import write_parquet
 
     classes = {cls.TITLE: cls for cls in (metairm_datasets.ColoredMNIST, metairm_datasets.PunctuatedSST2)}
     with one_line_errors():

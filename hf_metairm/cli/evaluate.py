@@ -55,7 +55,7 @@ def evaluate(
     with one_line_errors():
         from rich.console import Console
 
-        from hf_metairm.datasets.opening import open_dataset
+        from hf_metairm.data.opening import open_dataset
         from hf_metairm.evaluation import evaluate_checkpoint
         from hf_metairm.evaluation.report import print_evaluation, write_evaluation
 

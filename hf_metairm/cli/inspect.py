@@ -12,9 +12,9 @@ from .output import no_bars_in_files, print_json
 
 
 if TYPE_CHECKING:
-    from hf_metairm.datasets.causal import CausalColumn
-    from hf_metairm.datasets.cues import Cue
-    from hf_metairm.datasets.inspection import Inspection
+    from hf_metairm.data.causal import CausalColumn
+    from hf_metairm.data.cues import Cue
+    from hf_metairm.data.inspection import Inspection
 
 
 def inspect(
@@ -39,9 +39,9 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON and nothing else.")] = False,
 ) -> None:
     """Say how strongly each cue predicts the label in each environment, and what to beware of."""
-    from hf_metairm.datasets.causal import causal_prediction
-    from hf_metairm.datasets.inspection import inspect_dataset
-    from hf_metairm.datasets.opening import open_dataset
+    from hf_metairm.data.causal import causal_prediction
+    from hf_metairm.data.inspection import inspect_dataset
+    from hf_metairm.data.opening import open_dataset
 
     with one_line_errors():
         no_bars_in_files()

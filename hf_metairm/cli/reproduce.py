@@ -13,7 +13,7 @@ from .errors import INTERRUPTED, one_line_errors
 
 
 if TYPE_CHECKING:
-    from hf_metairm.reproduction import Machine
+    from hf_metairm.paper import Machine
 
 
 RESULTS = Path("outputs/reproduction")
@@ -47,8 +47,8 @@ def reproduce(
     """Carry out the runs of the paper's tables, one JSON line each; the same command goes on after an interruption."""
 
     def work(machine: Machine, batch: int | str) -> None:
-        from hf_metairm.reproduction import TABLES, carry_out
-        from hf_metairm.reproduction.jobs import make_job
+        from hf_metairm.paper import TABLES, carry_out
+        from hf_metairm.paper.jobs import make_job
 
         named = [_table(name) for name in tables or TABLES]
         if not tables and word_vectors is None:
@@ -89,7 +89,7 @@ def search(
     """Search hyper-parameters at random and compare selection rules; only one of them sees the unseen environment."""
 
     def work(machine: Machine, batch: int | str) -> None:
-        from hf_metairm.reproduction.search import search as carry_out_search
+        from hf_metairm.paper.search import search as carry_out_search
 
         carry_out_search(_table(table), algorithms, trials, seeds, output, machine, batch=batch, say=typer.echo)
         typer.echo(f"Results: {output}. Tables and pictures: hf-metairm report --results {output}")
@@ -102,7 +102,7 @@ def report(
     output: Annotated[Path | None, typer.Option(help="Markdown file; report.md among the results by default.")] = None,
 ) -> None:
     """Write the paper's tables and pictures from the finished runs."""
-    from hf_metairm.reproduction.report import write_report
+    from hf_metairm.paper.report import write_report
 
     target = output or results / "report.md"
     with one_line_errors():
@@ -111,7 +111,7 @@ def report(
 
 
 def _table(name: str) -> Any:
-    from hf_metairm.reproduction import TABLES
+    from hf_metairm.paper import TABLES
 
     if name not in TABLES:
         raise ValueError(f"There is no table {name!r}; there are {', '.join(TABLES)}.")
@@ -126,7 +126,7 @@ def _run(
     device: str | None,
     jobs: int | None,
 ) -> None:
-    from hf_metairm.reproduction import Machine
+    from hf_metairm.paper import Machine
 
     with one_line_errors():
         if batch_size != "full" and not (batch_size.isdigit() and int(batch_size) > 1):

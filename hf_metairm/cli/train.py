@@ -63,7 +63,7 @@ def train(
             fail(f"--accelerate_config {accelerate_config}: there is no such file.", WRONG_USE)
         launcher += ["--config_file", str(accelerate_config)]
     settings = [] if config is None else ["--config", str(config)]
-    raise typer.Exit(_launch([*launcher, "--module", f"hf_metairm.recipes.{recipe}", *settings, *context.args]))
+    raise typer.Exit(_launch([*launcher, "--module", f"hf_metairm.experiments.{recipe}", *settings, *context.args]))
 
 
 def _recipe_in(config: Path | None) -> Any:

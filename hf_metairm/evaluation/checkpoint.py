@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
-from ..datasets.tensors import image_tensors
+from ..data.tensors import image_tensors
 from ..models import ColoredMNISTClassifier
 from .adapter import load_adapter
 

@@ -6,7 +6,7 @@ import datasets
 import numpy as np
 
 from ..environments import read_environments
-from ..trainers.versions import versions
+from ..provenance import versions
 from .bootstrap import CONFIDENCE, interval, resample_accuracies
 from .checkpoint import load_checkpoint
 from .confusion import confusion_matrix

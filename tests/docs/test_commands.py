@@ -13,8 +13,8 @@ from huggingface_hub.cli.hf import app as hf
 from packaging.requirements import Requirement
 
 from hf_metairm.cli import app
-from hf_metairm.recipes.comparison import ComparisonArguments
-from hf_metairm.recipes.settings import read_settings
+from hf_metairm.experiments.comparison import ComparisonArguments
+from hf_metairm.experiments.settings import read_settings
 
 from .pages import PAGES, ROOT, commands, name_of
 
@@ -48,14 +48,14 @@ def check_launch(words: list[str]) -> None:
     assert job.config_file is None or (ROOT / job.config_file).is_file(), job.config_file
     script = ROOT / job.training_script
     assert script.is_file(), script
-    if "hf_metairm.recipes" in script.read_text(encoding="utf-8"):
+    if "hf_metairm.experiments" in script.read_text(encoding="utf-8"):
         check_settings(script.stem, None, job.training_script_args)
     else:
         assert not job.training_script_args
 
 
 def check_settings(recipe: str, config, words: list[str]) -> None:
-    module = importlib.import_module(f"hf_metairm.recipes.{recipe}")
+    module = importlib.import_module(f"hf_metairm.experiments.{recipe}")
     (arguments,) = [
         kind
         for kind in vars(module).values()

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
 from hf_metairm.cli import app
-from hf_metairm.recipes.finetune_text import main
+from hf_metairm.experiments.finetune_text import main
 
 from .pages import README, ROOT, commands, snippets
 

@@ -9,11 +9,11 @@ import types
 import pytest
 import torch
 
-from hf_metairm.recipes.finetune_text import TextArguments
-from hf_metairm.recipes.settings import read_settings
-from hf_metairm.trainers import ALGORITHMS
+from hf_metairm.experiments.finetune_text import TextArguments
+from hf_metairm.experiments.settings import read_settings
+from hf_metairm.trainer import ALGORITHMS
 
-from ..trainers.toys import arguments, model_and_data
+from ..trainer.toys import arguments, model_and_data
 from .pages import PAGES, README, ROOT, name_of, snippets
 
 

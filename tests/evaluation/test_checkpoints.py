@@ -21,8 +21,9 @@ from typer.testing import CliRunner
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer
 from hf_metairm.cli import app
-from hf_metairm.datasets.tensors import image_tensors
+from hf_metairm.data.tensors import image_tensors
 from hf_metairm.evaluation import evaluate_checkpoint
+from hf_metairm.experiments.text_model import choose_trainable, load_classifier
 from hf_metairm.models import (
     BagOfEmbeddingsClassifier,
     BagOfEmbeddingsConfig,
@@ -30,10 +31,9 @@ from hf_metairm.models import (
     ColoredMNISTConfig,
     word_tokenizer,
 )
-from hf_metairm.recipes.text_model import choose_trainable, load_classifier
 
 from ..models.tiny import save_tiny_encoder
-from ..trainers.toys import arguments
+from ..trainer.toys import arguments
 
 
 STARS = ["bad", "fair", "good"]

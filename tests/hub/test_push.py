@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from hf_metairm import MetaIRMConfig, MetaIRMTrainer
 from hf_metairm.cli import app
+from hf_metairm.experiments.text_model import choose_trainable, load_classifier
 from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
 from hf_metairm.publishing import push_folder
-from hf_metairm.recipes.text_model import choose_trainable, load_classifier
 
 from ..models.tiny import save_tiny_encoder
 

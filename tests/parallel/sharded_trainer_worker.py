@@ -16,9 +16,9 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import DistributedType
 
-from hf_metairm.trainers import ALGORITHMS
-from tests.meta_gradient.models import small_bert
-from tests.trainers.toys import sentences
+from hf_metairm.trainer import ALGORITHMS
+from tests.gradients.models import small_bert
+from tests.trainer.toys import sentences
 
 
 CASES = {

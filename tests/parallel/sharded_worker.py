@@ -10,9 +10,9 @@ import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import fully_shard
 
-from hf_metairm.meta_gradient import StdLoss, meta_gradient, trainable_parameters
-from tests.meta_gradient.models import bert_batches, bert_risk, small_bert
-from tests.meta_gradient.reference import relative_error
+from hf_metairm.gradients import StdLoss, meta_gradient, trainable_parameters
+from tests.gradients.models import bert_batches, bert_risk, small_bert
+from tests.gradients.reference import relative_error
 
 
 def main(file: Path) -> None:

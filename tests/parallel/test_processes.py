@@ -61,6 +61,6 @@ def test_metrics_and_logs_are_those_of_all_rows_and_printed_once(folders):
 
 
 def parameters_at_start():
-    from ..trainers.toys import Classifier
+    from ..trainer.toys import Classifier
 
     return torch.cat([p.flatten() for p in Classifier(dropout=0.0, tied=False).state_dict().values()])

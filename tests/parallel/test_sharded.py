@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from ..meta_gradient.models import small_bert
-from ..meta_gradient.reference import relative_error
+from ..gradients.models import small_bert
+from ..gradients.reference import relative_error
 from .launch import launch
 
 

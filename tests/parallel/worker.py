@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 
-from hf_metairm.trainers import ALGORITHMS
-from tests.trainers.toys import Classifier, numbers
+from hf_metairm.trainer import ALGORITHMS
+from tests.trainer.toys import Classifier, numbers
 
 
 ROWS_PER_STEP = 24

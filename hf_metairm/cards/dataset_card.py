@@ -1,0 +1,196 @@
+"""The card that goes to the Hub with a build: YAML for the viewer, the construction, and the build's own figures."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import datasets
+from datasets.info import DatasetInfosDict
+from datasets.utils.metadata import MetadataConfigs
+from huggingface_hub import DatasetCard, DatasetCardData
+
+from ..data.builder import EnvironmentDatasetBuilder
+from ..data.colored_mnist import ColoredMNIST
+from ..data.config import environment_name
+from ..data.figures import figures
+
+
+PROJECT = "https://pypi.org/project/hf-metairm/"
+_COLUMN_TEXT = {
+    "image": "the coloured digit, an RGB picture",
+    "sentence": "the sentence with its final mark",
+    "label": "the noisy label y: what is to be predicted",
+    "environment": "name of the environment, such as `p=0.2`",
+    "digit": "0 … 9, as written",
+    "clean_label": "the label before noise, c",
+    "color": "0 … k − 1: the colour z",
+    "patch": "0 … k − 1: the corner w of the patch",
+    "punctuation": "`.` or `!`; empty in the configurations without the artefact",
+    "index": "the digit's place in MNIST; digits of its test file count from 60,000",
+}
+_LICENCE_IDS = {"MIT": "mit", "CC BY-SA": "cc-by-sa-3.0"}
+
+
+def data_path(config_id: str, split: str) -> str:
+    """Where a split's Parquet file stands in the repository."""
+    return f"{config_id}/{split}-00000-of-00001.parquet"
+
+
+def check_alike(builders: list[EnvironmentDatasetBuilder]) -> None:
+    """Raise `ValueError` unless these are prepared configs of one dataset from one source, none of them twice."""
+    sources = {builder.data_source.fingerprint if builder.data_source else None for builder in builders}
+    if len({type(builder) for builder in builders}) != 1 or len(sources) != 1 or None in sources:
+        raise ValueError("One repository holds prepared configs of one dataset from one source; keep others apart.")
+    if len({builder.config_id for builder in builders}) != len(builders):
+        raise ValueError("One config stands twice among the builders.")
+
+
+def dataset_card(
+    builders: list[EnvironmentDatasetBuilder], repo_id: str, sizes: dict[str, int] | None = None
+) -> DatasetCard:
+    """Write the card of a repository.
+
+    Args:
+        builders (`list[EnvironmentDatasetBuilder]`):
+            Prepared builders of one dataset, one per config and all from one source. The default config is the
+            dataset's own if it is among them, else the first.
+        repo_id (`str`):
+            The repository, for the example in the card.
+        sizes (`dict[str, int]`, *optional*):
+            Bytes of the Parquet files, by config.
+
+    Returns:
+        `huggingface_hub.DatasetCard`.
+
+    Raises:
+        `ValueError`: no builder, or builders of several datasets or sources.
+    """
+    check_alike(builders)
+    first = builders[0]
+    assert first.data_source is not None
+    ids = [builder.config_id for builder in builders]
+    default = first.DEFAULT_CONFIG_NAME if first.DEFAULT_CONFIG_NAME in ids else ids[0]
+    images = isinstance(first, ColoredMNIST)
+    pretty_name = "Colored MNIST" if images else _name_of_sentences(first.data_source.title)
+    data = DatasetCardData(
+        language=None if images else ["en"],
+        license=next((id for name, id in _LICENCE_IDS.items() if name in first.data_source.licence), "unknown"),
+        task_categories=["image-classification"] if images else ["text-classification"],
+        size_categories=_size(max(sum(split.num_examples for split in b.info.splits.values()) for b in builders)),
+        pretty_name=pretty_name,
+        tags=["invariant-risk-minimization", "out-of-distribution", "spurious-correlations", "meta-irm"],
+    )
+    DatasetInfosDict(
+        {builder.config_id: _described(builder, sizes or {}) for builder in builders}
+    ).to_dataset_card_data(data)
+    configs = MetadataConfigs(
+        {
+            builder.config_id: {
+                "data_files": [
+                    {"split": str(split), "path": data_path(builder.config_id, str(split))}
+                    for split in builder.info.splits
+                ],
+                **({"default": True} if builder.config_id == default else {}),
+            }
+            for builder in builders
+        }
+    )
+    configs.to_dataset_card_data(data)
+    text = Template((files(__package__) / "datasets" / f"{first.TITLE}.md").read_text(encoding="utf-8"))
+    return DatasetCard(
+        f"---\n{data.to_yaml()}\n---\n\n" + text.substitute(_words(builders, repo_id, default, pretty_name))
+    )
+
+
+def _words(builders: list[EnvironmentDatasetBuilder], repo_id: str, default: str, pretty_name: str) -> dict[str, Any]:
+    first = next((builder for builder in builders if builder.config_id == default), builders[0])
+    source = first.data_source
+    assert source is not None
+    rows = {str(name): split.num_examples for name, split in first.info.splits.items()}
+    features = {name: None for builder in builders for name in builder.info.features}
+    tests = first.config.test_environments
+    return {
+        "pretty_name": pretty_name,
+        "repo_id": repo_id,
+        "default": default,
+        "project": PROJECT,
+        "source": source.title,
+        "licence": source.licence,
+        "seed": first.config.seed,
+        "train_text": f"{rows['train']:,} (in `{default}`)",
+        "validation_text": f"{rows['validation']:,}",
+        "test_text": f"{rows['test'] // len(tests):,}",
+        "train_environments": ", ".join(environment_name(p) for p in first.config.environments),
+        "test_environments": ", ".join(environment_name(p) for p in tests),
+        "configs": "\n".join(
+            ["| config | what | η | rows of `train` |", "|---|---|---|---|", *map(_config_row, builders)]
+        ),
+        "columns": "\n".join(
+            ["| column | what |", "|---|---|", *(f"| `{name}` | {_COLUMN_TEXT[name]} |" for name in features)]
+        ),
+        "figures": "\n\n".join(_figures(builder) for builder in builders),
+        "citation": first.CITATION,
+        "credits": _credits(source.title),
+    }
+
+
+def _name_of_sentences(title: str) -> str:
+    """Only SST-2 is called SST-2."""
+    if "not SST-2" in title:
+        return "Punctuated movie reviews"
+    return "PunctuatedSST-2" if "Socher" in title else "Punctuated sentences"
+
+
+def _credits(title: str) -> str:
+    if "not SST-2" in title:
+        return (
+            "The sentences are those of C. J. Hutto and E. E. Gilbert, “VADER: A Parsimonious Rule-based Model for "
+            "Sentiment Analysis of Social Media Text”, ICWSM 2014, labelled by the sign of the mean of human ratings; "
+            "they come from the collection of Pang & Lee (2005). They are not SST-2, though the construction was "
+            "first made for it."
+        )
+    if "Socher" in title:
+        return "Stanford Sentiment Treebank: R. Socher et al., EMNLP 2013, in the two-class form of GLUE (SST-2)."
+    return f"The sentences are those of {title}, as given by whoever built this dataset."
+
+
+def _config_row(builder: EnvironmentDatasetBuilder) -> str:
+    rows = builder.info.splits["train"].num_examples
+    text = builder.config.description or ""
+    if builder.config_id != builder.config.name:
+        known = type(builder.config)()
+        changed = {name: value for name, value in builder.config.fields().items() if value != getattr(known, name)}
+        text += " Custom: " + ", ".join(f"{name} = {value}" for name, value in changed.items())
+    return f"| `{builder.config_id}` | {text} | {builder.config.label_noise:g} | {rows:,} |"
+
+
+def _figures(builder: EnvironmentDatasetBuilder) -> str:
+    found = figures(builder.as_dataset())
+    cues = list(found[0].agreement)
+    lines = [
+        f"**{builder.config_id}**",
+        "",
+        "| split | environment | rows | P(label ≠ clean) |" + "".join(f" P({cue} = label) |" for cue in cues),
+        "|---|---|---|---|" + "---|" * len(cues),
+    ]
+    for row in found:
+        shares = [row.noise, *row.agreement.values()]
+        cells = " | ".join(f"{share:.4f} ± {row.error(share):.4f}" for share in shares)
+        lines.append(f"| {row.split} | {row.environment} | {row.rows:,} | {cells} |")
+    return "\n".join(lines)
+
+
+def _described(builder: EnvironmentDatasetBuilder, sizes: dict[str, int]) -> datasets.DatasetInfo:
+    info = builder.info.copy()
+    info.config_name = builder.config_id
+    info.download_size = sizes.get(builder.config_id, info.download_size)
+    return info
+
+
+def _size(rows: int) -> str:
+    for limit, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")):
+        if rows < limit:
+            return name
+    return "1M<n<10M"

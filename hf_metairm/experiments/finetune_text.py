@@ -1,0 +1,201 @@
+"""
+Fine-tune a text classifier on text from several environments, by ERM and by meta-IRM with the same budget, and compare
+them in every environment, the unseen one included.
+
+```bash
+accelerate launch trainer_examples/finetune_text.py --config trainer_examples/configs/punctuated_sst2.yaml
+```
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from accelerate import PartialState
+from transformers import DataCollatorWithPadding, set_seed
+
+from ..data import TensorRows
+from ..environments import read_environments
+from ..models import encode_sentences, encoder_stepped_over
+from ..trainer import ALGORITHMS, EnvironmentTrainer
+from ..trainer.model_card import CardDetails
+from .command import run_command
+from .comparison import Comparison, ComparisonArguments
+from .settings import Settings, read_settings
+from .text_data import TextData, load_own, load_punctuated_sst2
+from .text_model import MINILM, choose_trainable, load_classifier, load_tokenizer
+
+
+@dataclass
+class TextArguments(ComparisonArguments):
+    """What to train on what; see `help` of each field."""
+
+    dataset: str = field(
+        default="punctuated_sst2",
+        metadata={"help": "punctuated_sst2, a CSV, TSV, JSON or Parquet file, a folder, or a name on the Hub."},
+    )
+    text_column: str = field(default="sentence", metadata={"help": "The column with the text."})
+    label_column: str = field(default="label", metadata={"help": "The column with the label."})
+    environment_column: str = field(default="environment", metadata={"help": "The column that names environments."})
+    test_split: str = field(default="test", metadata={"help": "The split to test on."})
+    test_share: float = field(default=0.2, metadata={"help": "Share of rows to test on where there is no such split."})
+    unseen_environments: list[str] = field(
+        default_factory=list, metadata={"help": "Environments to test on and never train on."}
+    )
+    model_name_or_path: str = field(
+        default="minilm", metadata={"help": "minilm (extra demo), a model on the Hub, or a folder."}
+    )
+    trainable: str = field(default="all", metadata={"help": "all, head, top:1 (or more layers), or lora."})
+    lora_rank: int = field(default=8, metadata={"help": "Rank of the adapters of trainable=lora."})
+    max_length: int = field(default=128, metadata={"help": "Tokens in a text; longer ones are cut."})
+
+
+ROWS_PER_ENVIRONMENT = 16
+TRAINED = {
+    "all": "All of the model was trained.",
+    "head": "Only the classification head was trained; the encoder is as it was.",
+    "top": "The classification head and the encoder's last layers were trained; the layers before are as they were.",
+    "lora": "Low-rank adapters and the classification head were trained.",
+}
+
+
+class TextComparison(Comparison[TextArguments]):
+    """Text classifiers on one dataset; what the runs share is made once."""
+
+    def __init__(self, settings: Settings[TextArguments]):
+        super().__init__(settings)
+        self.tokenizer = load_tokenizer(self.arguments.model_name_or_path)
+        # Saved with the model, so that whoever cuts texts for it cuts them as in training.
+        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, self.arguments.max_length)
+        self._data: dict[tuple[str | None, int], TextData] = {}
+        self._outputs: dict[str, torch.Tensor] = {}
+
+    def title(self) -> str:
+        """The dataset, the model, and how much of it was trained."""
+        dataset = Path(self.arguments.dataset).name
+        config = f" ({self.arguments.dataset_config})" if self.arguments.dataset_config else ""
+        return f"{dataset}{config}, {self.arguments.model_name_or_path}, trained: {self.arguments.trainable}"
+
+    def card_details(self, dataset_config: str | None, seed: int) -> CardDetails:
+        """The data's name and config, and how much of the model was trained."""
+        data = self.data(dataset_config, seed)
+        notes = TRAINED[self.arguments.trainable.partition(":")[0]]
+        if data.origin:
+            notes += f" The data were made from {data.origin}, with seed {seed}."
+        return CardDetails(
+            language=data.language,
+            license="apache-2.0" if self.arguments.model_name_or_path == MINILM else None,
+            dataset=data.name,
+            dataset_tags=data.on_hub,
+            dataset_args=data.config,
+            dataset_citation=data.citation,
+            notes=notes,
+        )
+
+    def make_trainer(
+        self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
+    ) -> EnvironmentTrainer:
+        """A new classifier on the pretrained encoder, of which `trainable` says how much is trained."""
+        data = self.data(dataset_config, seed)
+        trainer_class = ALGORITHMS[algorithm][0]
+        defaults = self._defaults(algorithm, data.train)
+        args = self.settings.config(
+            algorithm, defaults, output_dir=str(folder), seed=seed, environment_column="environment"
+        )
+        set_seed(seed)
+        trainable, labels = self.arguments.trainable, data.train.features["label"].names
+        model = load_classifier(self.arguments.model_name_or_path, labels, mean_pooling=trainable != "lora")
+        model = choose_trainable(model, trainable, self.arguments.lora_rank)
+        if trainable == "head":
+            # The frozen encoder says the same at every step: run it once, and train the head on what it said.
+            train, test = self.encoded(model, data.train), self.encoded(model, data.test)
+            stack.enter_context(encoder_stepped_over(model))
+            return trainer_class(model, args, train_dataset=train, eval_dataset=test, processing_class=self.tokenizer)
+        return trainer_class(
+            model,
+            args,
+            train_dataset=self._tokenized(data.train),
+            eval_dataset=self._tokenized(data.test),
+            processing_class=self.tokenizer,
+            data_collator=DataCollatorWithPadding(self.tokenizer),
+        )
+
+    def _defaults(self, algorithm: str, train: datasets.Dataset) -> dict[str, Any]:
+        """What suits anyone's data where nothing is said: above all a batch that environments can share."""
+        sizes = read_environments(train).sizes
+        in_a_batch = self.settings.fields[algorithm].get("environments_per_batch") or len(sizes)
+        return {
+            "per_device_train_batch_size": in_a_batch * min(ROWS_PER_ENVIRONMENT, *sizes.values()),
+            "per_device_eval_batch_size": 64,
+            "learning_rate": 5e-4 if self.arguments.trainable in ("head", "lora") else 5e-5,
+            "logging_steps": 10,
+            "save_total_limit": 1,
+            "dataloader_pin_memory": torch.cuda.is_available(),
+        }
+
+    def data(self, config: str | None, seed: int) -> TextData:
+        """The rows of a config, drawn with a seed."""
+        if (config, seed) not in self._data:
+            with PartialState().main_process_first():
+                self._data[config, seed] = self._load(config, seed)
+        return self._data[config, seed]
+
+    def _load(self, config: str | None, seed: int) -> TextData:
+        a = self.arguments
+        if a.dataset == "punctuated_sst2":
+            return load_punctuated_sst2(config or "noise_25", a.source, seed)
+        return load_own(
+            a.dataset,
+            config,
+            text_column=a.text_column,
+            label_column=a.label_column,
+            environment_column=a.environment_column,
+            test_split=a.test_split,
+            unseen_environments=a.unseen_environments,
+            test_share=a.test_share,
+            seed=seed,
+        )
+
+    def _tokenized(self, dataset: Any) -> Any:
+        return dataset.map(
+            lambda rows: self.tokenizer(rows["sentence"], truncation=True, max_length=self.arguments.max_length),
+            batched=True,
+            desc="Tokenizing",
+        )
+
+    def encoded(self, model: Any, dataset: Any) -> TensorRows:
+        """Rows with the frozen encoder's output in place of the sentence; kept on disk for the other runs."""
+        a, state = self.arguments, PartialState()
+        file = Path(a.output_dir, "encoder_outputs.pt")
+        key = {"model": a.model_name_or_path, "max_length": a.max_length}
+        sentences = dataset["sentence"][:]
+        with state.main_process_first():
+            if not self._outputs and file.is_file():
+                kept = torch.load(file)
+                self._outputs = kept["outputs"] if kept["key"] == key else {}
+            wanted = sorted(set(sentences) - set(self._outputs))
+            if wanted:
+                self._outputs |= encode_sentences(model.to(state.device), self.tokenizer, wanted, a.max_length)
+                if state.is_main_process:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    torch.save({"key": key, "outputs": self._outputs}, file)
+        columns: dict[str, Any] = {
+            "inputs_embeds": torch.stack([self._outputs[s] for s in sentences]),
+            "labels": torch.tensor(dataset["label"][:]),
+            "environment": list(map(str, dataset["environment"][:])),
+        }
+        return TensorRows(columns)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The whole job: see the module's docstring."""
+    run_command(lambda: TextComparison(read_settings(TextArguments, argv)).carry_out())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The quick start's own path on a tiny encoder and a person's own file, from the command line to the table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from hf_metairm.experiments.finetune_text import main
+
+from ..models.tiny import save_tiny_encoder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    """A CSV with a site column, whose writers are as good a cue as in no two sites alike."""
+    file = tmp_path_factory.mktemp("data") / "reviews.csv"
+    generator = random.Random(0)
+    with open(file, "w", newline="") as handle:
+        rows = csv.writer(handle)
+        rows.writerow(["text", "stars", "site"])
+        for site in ("north", "south", "east"):
+            for k in range(40):
+                good = k % 2 == 0
+                words = ["fine", "lovely"] if good else ["dull", "awful"]
+                rows.writerow([f"{generator.choice(words)} film number {k}", "good" if good else "bad", site])
+    return file
+
+
+def words(folder, reviews, out, *more):
+    return [
+        "--model_name_or_path", str(folder), "--dataset", str(reviews), "--text_column", "text",
+        "--label_column", "stars", "--environment_column", "site", "--unseen_environments", "east",
+        "--output_dir", str(out), "--max_steps", "3", "--per_device_train_batch_size", "16", "--report_to", "none",
+        "--use_cpu", "true", "--disable_tqdm", "true", "--logging_steps", "1", *more,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("trainable", ["head", "top:1", "all", "lora"])
+def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, tmp_path, capsys):
+    main(words(folder, reviews, tmp_path, "--trainable", trainable, "--max_length", "32"))
+    printed = capsys.readouterr().out
+    assert "one seed, ± standard error of the test set" in printed
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [r["name"] for r in results] == ["erm", "meta-irm"]
+    assert set(results[1]["accuracy"]) == {"north", "south", "east"}
+    assert results[1]["rows"]["east"] == 40, "all rows of the unseen environment are tested on"
+    assert {"risk_north", "risk_south", "meta_loss_std", "grad_norm"} <= set(results[1]["history"][0])
+    assert (tmp_path / "accuracy.png").exists()
+    # The checkpoint, loaded as anybody would, is right as often as the result says.
+    checkpoint = tmp_path / "meta-irm-seed0"
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
+    with open(reviews) as handle:
+        east = [row for row in csv.DictReader(handle) if row["site"] == "east"]
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    assert tokenizer.model_max_length == 32, "texts are cut as in training"
+    tokens = tokenizer([row["text"] for row in east], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        predicted = model(**tokens).logits.argmax(-1).tolist()
+    right = sum(["bad", "good"][k] == row["stars"] for k, row in zip(predicted, east)) / len(east)
+    assert right == pytest.approx(results[1]["accuracy"]["east"])
+    if trainable != "lora":
+        assert model.config.id2label == {0: "bad", 1: "good"}
+    # The folder is ready to be pushed: its card and figures are of this run, without the names of folders.
+    card = ModelCard.load(checkpoint / "README.md")
+    assert card.data.library_name == ("peft" if trainable == "lora" else "transformers")
+    assert ("lora" in card.data.tags) == (trainable == "lora")
+    assert {r.dataset_args["environment"]: r.metric_value for r in card.data.eval_results} == pytest.approx(
+        results[1]["accuracy"], abs=1e-6
+    )
+    assert "| `east` | 40 |" in card.text
+    assert "`reviews.csv`" in card.text
+    assert (checkpoint / "training_curves.png").exists()
+    shared = card.content + (checkpoint / "results.json").read_text()
+    assert str(folder) not in shared
+    assert str(reviews.parent) not in shared
+
+
+def test_a_result_that_is_there_is_kept_and_another_setting_is_another_run(folder, reviews, tmp_path, capsys):
+    base = words(folder, reviews, tmp_path, "--trainable", "head")
+    main(base)
+    first = json.loads((tmp_path / "results.json").read_text())
+    main([*base, "--selection_rule", "by the test set"])
+    assert "kept from" in capsys.readouterr().out
+    assert json.loads((tmp_path / "results.json").read_text()) == first
+    main([*base, "--learning_rate", "0.5"])
+    assert json.loads((tmp_path / "results.json").read_text())[0]["history"] != first[0]["history"]
+
+
+def test_runs_are_reproducible_and_seeds_differ(folder, reviews, tmp_path):
+    for out in ("one", "two"):
+        main(words(folder, reviews, tmp_path / out, "--trainable", "head", "--algorithms", "meta-irm",
+                   "--seeds", "0", "1"))  # fmt: skip
+    losses = [
+        [[h["loss"] for h in r["history"]] for r in json.loads((tmp_path / out / "results.json").read_text())]
+        for out in ("one", "two")
+    ]
+    assert losses[0] == losses[1]
+    assert losses[0][0] != losses[0][1]
+
+
+def test_interrupted_run_leaves_a_checkpoint_and_goes_on(folder, reviews, tmp_path):
+    """A real Ctrl-C in the middle of training; the result is that of a run that was left alone."""
+    base = words(folder, reviews, tmp_path / "stopped", "--algorithms", "meta-irm", "--trainable", "all")
+    base[base.index("--max_steps") + 1] = "30"
+    command = [sys.executable, "-m", "hf_metairm.experiments.finetune_text", *base]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    for line in process.stdout:
+        if "risk_north" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest, errors = process.communicate(timeout=600)
+    assert process.returncode == 130, rest + errors
+    assert "the same command goes on from there" in errors
+    assert "Traceback" not in errors
+    assert list((tmp_path / "stopped" / "meta-irm-seed0").glob("checkpoint-*"))
+    main(base)
+    resumed = json.loads((tmp_path / "stopped" / "results.json").read_text())[0]
+    assert resumed["resumed"]
+    assert resumed["steps"] == 30
+    base[base.index("--output_dir") + 1] = str(tmp_path / "whole")
+    main(base)
+    weights = [
+        AutoModelForSequenceClassification.from_pretrained(tmp_path / which / "meta-irm-seed0").state_dict()
+        for which in ("stopped", "whole")
+    ]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--environment_column", "place"], "no column 'place'"),
+        (["--unseen_environments", "west"], "No rows of environment 'west'; there are east, north, south."),
+        (["--unseen_environments", "east", "south"], "single environment"),
+        (["--per_device_train_batch_size", "15"], "cannot be shared evenly"),
+        (["--trainable", "some"], "use all, head, top:1"),
+        (["--dataset", __file__], "files of kind '.py' cannot be read"),
+        (["--learning_rat", "1"], "did you mean 'learning_rate'"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_status_2(change, message, folder, reviews, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*words(folder, reviews, tmp_path, "--trainable", "head"), *change])
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
+    assert stopped.value.code == 2
+    assert len(errors) == 1
+    assert message in errors[0]
+
+
+def test_on_a_file_with_no_more_than_its_columns_named(folder, reviews, tmp_path):
+    main(
+        ["--dataset", str(reviews), "--text_column", "text", "--label_column", "stars", "--environment_column", "site",
+         "--model_name_or_path", str(folder), "--output_dir", str(tmp_path), "--max_steps", "2", "--use_cpu", "true"]
+    )  # fmt: skip
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert set(results[1]["accuracy"]) == {"north", "south", "east"}, "three sites share a batch"
+
+
+def test_a_file_that_is_not_there(tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(
+            ["--dataset", str(tmp_path / "gone.csv"), "--model_name_or_path", "minilm", "--output_dir", str(tmp_path)]
+        )
+    assert left.value.code == 2
+    assert "There is no file" in capsys.readouterr().err

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hf_metairm.experiments.finetune_text import TextArguments
+from hf_metairm.experiments.settings import read_settings
+from hf_metairm.experiments.train_colored_mnist import ColoredMNISTArguments
+from hf_metairm.paper.experiments import TABLES
+
+
+CONFIGS = Path(__file__).parents[2] / "trainer_examples" / "configs"
+
+
+def settings(tmp_path, text, *words):
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    return read_settings(TextArguments, ["--config", str(file), *words])
+
+
+TEXT = """
+recipe: finetune_text
+dataset: reviews.csv
+seeds: [0, 1]
+learning_rate: 1e-3
+std_loss_weight: 10
+algorithms:
+  erm:
+    learning_rate: 0.5
+  meta-irm:
+    inner_steps: 2
+"""
+
+
+def test_file_sections_and_command_line_in_that_order(tmp_path):
+    read = settings(tmp_path, TEXT, "--max_steps", "7", "--seeds", "3", "4", "5", "--std-loss-weight=20")
+    assert read.arguments.dataset == "reviews.csv"
+    assert read.arguments.seeds == [3, 4, 5]
+    assert read.algorithms == ["erm", "meta-irm"]
+    erm = read.config("erm", output_dir=str(tmp_path))
+    meta = read.config("meta-irm", output_dir=str(tmp_path), seed=5)
+    assert (erm.learning_rate, erm.max_steps) == (0.5, 7)
+    assert (meta.learning_rate, meta.inner_steps, meta.std_loss_weight, meta.seed) == (1e-3, 2, 20.0, 5)
+    assert not hasattr(erm, "std_loss_weight")
+
+
+def test_algorithms_can_be_chosen(tmp_path):
+    assert settings(tmp_path, TEXT, "--algorithms", "meta-irm").algorithms == ["meta-irm"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        ("learning_rat: 1", [], "did you mean 'learning_rate'"),
+        ("dataset: x", ["--std_los_weight", "3"], "did you mean 'std_loss_weight'"),
+        ("dataset: x", ["--std_loss_weight", "3", "--algorithms", "erm"], "Unknown setting 'std_loss_weight'"),
+        ("algorithms: {erm: {std_loss_weight: 3}}", [], "Unknown setting 'std_loss_weight'"),
+        ("algorithms: {irmv9: }", [], "Unknown algorithm 'irmv9'"),
+        ("dataset: x", ["--learning_rate", "fast"], "invalid float value"),
+        ("dataset: x", ["--meta_gradient", "third"], "meta_gradient"),
+        ("dataset: x", ["--inner_steps", "0"], "inner_steps=0"),
+        ("dataset: x", ["loose"], "Unexpected 'loose'"),
+        ("a: [1", [], "not YAML"),
+        ("just words", [], "holds no settings"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_loaded(tmp_path, text, words, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        settings(tmp_path, text, *words)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file():
+    with pytest.raises(ValueError, match="no settings file"):
+        read_settings(TextArguments, ["--config", "nowhere.yaml"])
+
+
+def test_the_config_of_all_of_mnist_has_the_settings_of_the_paper_table(tmp_path):
+    settings = read_settings(ColoredMNISTArguments, ["--config", str(CONFIGS / "colored_mnist_full.yaml")])
+    table = TABLES["colored_mnist"]
+    for name in settings.algorithms:
+        row, config = table.row(name), settings.config(name, output_dir=str(tmp_path))
+        assert config.max_steps == row.steps
+        assert settings.arguments.hidden_size == row.hidden_size
+        assert {field: getattr(config, field) for field in row.fields} == row.fields

@@ -1,0 +1,290 @@
+"""The card says what happened, in a form that the Hub reads, whatever the names in the data are."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
+from PIL import Image
+
+from hf_metairm.cards.curves import draw_curves
+from hf_metairm.trainer import ALGORITHMS, EnvironmentConfig, EnvironmentTrainer
+
+from ..gradients.models import small_bert
+from .toys import Classifier, arguments, numbers, sentences
+
+
+LOGGED = {"logging_strategy": "steps", "logging_steps": 1}
+
+
+def trained(folder, *, data=None, unseen="c", algorithm="meta-irm", model=None, evaluate=True, **options):
+    """A Trainer after three steps on all environments but one."""
+    data = sentences(3) if data is None else data
+    trainer_class, config_class = ALGORITHMS[algorithm]
+    kept = [k for k, name in enumerate(data["environment"]) if name != unseen]
+    trainer = trainer_class(
+        small_bert() if model is None else model,
+        arguments(folder, config_class, **options),
+        train_dataset=data.select(kept),
+        eval_dataset=data if evaluate is True else evaluate,
+    )
+    trainer.train()
+    return trainer
+
+
+def read(folder):
+    return ModelCard.load(folder / "README.md"), json.loads((folder / "results.json").read_text())
+
+
+def test_card_of_a_run(tmp_path, local_hub):
+    trainer = trained(tmp_path, inner_learning_rate=0.25, std_loss_weight=7.0, penalty_anneal_steps=2, **LOGGED)
+    metrics = trainer.evaluate()
+    (tmp_path / "emissions.csv").write_text(
+        "timestamp,duration,emissions,energy_consumed\nt0,1,1,1\nt1,12.4,0.00123,0.00456\n"
+    )
+    trainer.create_model_card(dataset="reviews", dataset_args="small", dataset_tags="tester/reviews", language="en")
+    card, figures = read(tmp_path)
+    card.validate()
+
+    data = card.data.to_dict()
+    assert data["tags"] == ["meta-irm", "invariant-risk-minimization", "hf-metairm", "out-of-distribution"]
+    assert (data["pipeline_tag"], data["library_name"], data["language"]) == (
+        "text-classification",
+        "transformers",
+        "en",
+    )
+    assert data["datasets"] == ["tester/reviews"]
+    assert data["co2_eq_emissions"]["emissions"] == 1.23
+    assert "base_model" not in data
+    # One result for each environment, and each is what `evaluate` said.
+    (index,) = data["model-index"]
+    assert {r["dataset"]["args"]["environment"]: r["metrics"][0]["value"] for r in index["results"]} == {
+        name: round(metrics[f"eval_{name}_accuracy"], 6) for name in "abc"
+    }
+    assert [r["dataset"]["args"]["unseen_in_training"] for r in index["results"]] == [False, False, True]
+
+    (row,) = re.findall(r"\| `c` \| 16 \| .*", card.text)
+    accuracy = metrics["eval_c_accuracy"]
+    assert f"{100 * accuracy:.1f} ± {100 * (accuracy * (1 - accuracy) / 16) ** 0.5:.1f}" in row
+    assert "**unseen**" in row
+    assert len(re.findall(r"\| .*\*\*worst\*\*", card.text)) == 1
+    worst = min("abc", key=lambda name: metrics[f"eval_{name}_accuracy"])
+    assert figures["worst_environment"] == worst
+    assert "α = 0.25, λ = 7, T = 1, meta-gradient: exact" in card.text
+    assert "In the first 2 steps the weight is 1." in card.text
+    assert "Hyper-parameters as given, no selection recorded." in card.text
+    assert "0.00456 kWh and 0.00123 kg of CO₂ equivalent in 12 seconds" in card.text
+    assert "2103.12947" in card.text
+    assert "optimizer steps | 3 |" in card.text
+    assert figures["training_rows"] == {"a": 16, "b": 16}
+    assert figures["settings"]["std_loss_weight"] == 7.0
+    with Image.open(tmp_path / "training_curves.png") as picture:
+        assert picture.convert("L").getextrema() == (0, 255)
+    assert str(tmp_path) not in card.content + json.dumps(figures)
+
+
+NASTY = [
+    "a|b | c",
+    "`tick` ``two``",
+    "back\\slash\\|",
+    "---\nlicense: mit\n---\n# Owned",
+    "<script>alert(1)</script><!-- ",
+    "[click](https://example.com) https://example.com",
+    "{{ 7*7 }} {% for %}",
+    "$\\frac{1}{0}$",
+    "_hidden **bold** #1 @user",
+    "yes: &anchor *alias ! 'quote' \"",
+    "worst_environment",
+    "\u202egnp.exe\x00\u2028x",
+    "https://example.com",
+    "```\n```",
+]
+
+
+def test_names_stay_names(tmp_path, local_hub):
+    """Read the way a browser gets it: no heading, link, tag or metadata comes from a name."""
+    data = numbers(2, rows=2 * len(NASTY))
+    data = data.remove_columns("environment").add_column("environment", NASTY * 4)
+    model = Classifier(tied=False)
+    trainer = trained(tmp_path, data=data, unseen=NASTY[0], model=model, per_device_train_batch_size=26, **LOGGED)
+    trainer.create_model_card(
+        model_name="x\n---\nlicense: mit\n---",
+        dataset=NASTY[4],
+        dataset_args=NASTY[3],
+        selection_rule=NASTY[5] + NASTY[4],
+        notes=NASTY[13] + NASTY[3] + NASTY[8],
+        dataset_citation="@misc{x,\n  note={\n```\n<script>}\n}",
+    )
+    card, figures = read(tmp_path)
+    card.validate()
+    data = card.data.to_dict()
+    assert "license" not in data
+    places = [r["dataset"]["args"]["environment"] for r in data["model-index"][0]["results"]]
+    shown = [" ".join(re.sub("[\u202e\x00\u2028]", " ", name).split()) for name in NASTY]
+    assert sorted(places) == sorted(shown)
+    assert {r["environment"] for r in figures["results"]} == set(NASTY)
+
+    tokens = MarkdownIt("commonmark").enable("table").parse(card.text)
+    headings = [tokens[k + 1].content for k, t in enumerate(tokens) if t.type == "heading_open"]
+    assert headings[0].startswith("x --- license")
+    assert headings[1:] == [
+        "Accuracy in each environment",
+        "How it was trained",
+        "How to load it",
+        "Limits",
+        "Made with",
+        "Citation",
+    ]
+    inline = [child for t in tokens if t.type == "inline" for child in t.children]
+    assert {t.content for t in inline if t.type == "html_inline"} <= {"<code>", "</code>"}
+    assert not [t for t in tokens if t.type == "html_block"]
+    assert {t.attrs["href"] for t in inline if t.type == "link_open"} == {"https://pypi.org/project/hf-metairm/"}
+    # Names that end up in code spans or between code tags, and are whole there: as seen and as trained on.
+    seen = [
+        "".join(child.content for child in t.children if child.type in ("text", "text_special", "code_inline"))
+        for t in tokens
+        if t.type == "inline"
+    ]
+    assert all(seen.count(name) == (1 if name == shown[0] else 2) for name in shown), [seen, shown]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options", "formula"),
+    [
+        ("erm", {"l2_regularization": 0.5}, "J(θ) = (1/E) Σ_e R_e(θ) + 0.5 Σθ²"),
+        ("irmv1", {"penalty_weight": 300.0}, "+ 300 · (1/E) Σ_e ‖∇_s"),
+        ("v-rex", {"penalty_weight": 30.0, "penalty_momentum": 0.5}, "Σ_e R_e(θ) + 30 · Var_e R_e(θ)"),
+        ("mm-rex", {}, "(max_e R_e(θ) − mean_e R_e(θ))"),
+        ("group-dro", {"group_dro_step_size": 0.125}, "η = 0.125"),
+        ("meta-irm", {"same_environment": True, "meta_gradient": "first_order"}, "Σ_i R_i(θ'_i) + λσ"),
+    ],
+)
+def test_every_algorithm_says_what_it_minimized(algorithm, options, formula, tmp_path):
+    trainer = trained(tmp_path, algorithm=algorithm, **options)
+    trainer.create_model_card()
+    card, figures = read(tmp_path)
+    assert formula in card.text
+    assert f"by **{trainer._name}** with" in card.text
+    assert ("meta-irm" in card.data.tags) == (algorithm == "meta-irm")
+    assert {*trainer._tag_names} <= set(card.data.tags)
+    assert figures["algorithm"] == trainer._name
+
+
+def test_nothing_evaluated_and_nothing_logged(tmp_path):
+    (tmp_path / "training_curves.png").write_bytes(b"of an earlier run")
+    trainer = trained(tmp_path, evaluate=None)
+    trainer.create_model_card()
+    card, figures = read(tmp_path)
+    assert "**Nothing was evaluated**" in card.text
+    assert card.data.eval_results is None
+    assert figures["results"] == []
+    assert not (tmp_path / "training_curves.png").exists()
+    assert "training_curves.png" not in card.text
+
+
+def test_a_dictionary_of_datasets_and_one_without_environments(tmp_path):
+    data = sentences(3)
+    trainer = trained(tmp_path, evaluate={"old": data, "plain": data.remove_columns("environment")})
+    metrics = trainer.evaluate()
+    trainer.create_model_card()
+    card, figures = read(tmp_path)
+    found = {(r["dataset"], r["environment"]): r["accuracy"] for r in figures["results"]}
+    assert found[("old", "b")] == metrics["eval_old_b_accuracy"]
+    assert found[("plain", None)] == metrics["eval_plain_accuracy"]
+    assert "| `old` | `c` |" in card.text
+    assert "| `plain` | all rows |" in card.text
+    assert len(card.data.eval_results) == 4
+
+
+def test_an_evaluation_counts_for_the_model_that_it_evaluated(tmp_path):
+    trainer = trained(tmp_path, max_steps=1)
+    assert trainer.results is None
+    trainer.evaluate()
+    before = trainer.results
+    trainer.evaluate(trainer.train_dataset)
+    trainer.predict(trainer.train_dataset)
+    assert trainer.results == before
+    trainer.train()
+    assert trainer.results is None
+    trainer.create_model_card()
+    assert [r.environment for r in trainer.results] == ["a", "b", "c"]
+
+
+def test_best_checkpoint_is_what_the_card_is_about(tmp_path):
+    trainer = trained(
+        tmp_path,
+        max_steps=4,
+        learning_rate=0.5,
+        eval_strategy="steps",
+        eval_steps=1,
+        save_strategy="steps",
+        save_steps=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="worst_environment_accuracy",
+    )
+    trainer.create_model_card()
+    card, figures = read(tmp_path)
+    assert "one with the best `worst_environment_accuracy` on the evaluation data was kept" in card.text
+    worst = min(r["accuracy"] for r in figures["results"])
+    assert worst == pytest.approx(trainer.state.best_metric)
+
+
+def test_other_processes_write_nothing(tmp_path, monkeypatch):
+    trainer = trained(tmp_path)
+    monkeypatch.setattr(trainer, "is_world_process_zero", lambda: False)
+    trainer.create_model_card()
+    assert not (tmp_path / "README.md").exists()
+
+
+def test_a_model_of_the_user_and_its_base(tmp_path):
+    data = numbers(2)
+    trainer = trained(tmp_path, data=data, unseen=None, model=Classifier(tied=False))
+    trainer.create_model_card(finetuned_from="tester/base", tasks="tabular-classification")
+    card, _ = read(tmp_path)
+    assert card.data.base_model == "tester/base"
+    assert card.data.pipeline_tag == "tabular-classification"
+    assert "`Classifier`, a class that neither transformers nor hf_metairm has" in card.text
+    assert "nothing here says how the model does elsewhere" in card.text
+
+
+def test_details_stay_for_the_cards_that_pushing_writes(tmp_path):
+    trainer = trained(tmp_path)
+    trainer.card_details.dataset = "four sites"
+    trainer.card_details.selection_rule = "smallest difference between the risks"
+    trainer.create_model_card(dataset_args="v2")
+    card, figures = read(tmp_path)
+    assert "`four sites`, config `v2`" in card.text
+    assert figures["selection_rule"] == "smallest difference between the risks"
+    assert trainer.card_details.dataset_args is None
+
+
+def test_curves_of_many_environments_and_other_algorithms(tmp_path):
+    names = [f"_{k}$" for k in range(13)]
+    history = [{"step": k, **{f"risk_{name}": k + j for j, name in enumerate(names)}} for k in range(3)]
+    sizes = []
+    for shown in (names[:2], names):
+        file = tmp_path / f"{len(shown)}.png"
+        assert draw_curves(history, shown, file)
+        with Image.open(file) as picture:
+            sizes.append(picture.size)
+    assert sizes[0] == sizes[1], "the legend does not grow with the environments"
+    assert not draw_curves([{"step": 1, "eval_loss": 1.0}], names, tmp_path / "13.png")
+    assert not (tmp_path / "13.png").exists()
+
+
+def test_an_algorithm_of_the_user_is_not_called_erm(tmp_path):
+    class WorstRisk(EnvironmentTrainer):
+        _name = "worst risk"
+
+        def objective_of(self, risks, others, environments):
+            return risks.max()
+
+    data = sentences(2)
+    trainer = WorstRisk(small_bert(), arguments(tmp_path, EnvironmentConfig), train_dataset=data, eval_dataset=data)
+    trainer.create_model_card()
+    text = read(tmp_path)[0].text
+    assert "the objective of WorstRisk" in text
+    assert "empirical risk minimization" not in text
