@@ -7,7 +7,7 @@ from typing import Any
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import cached_file, logging
 
-from ..experiments.text_model import MINILM, MINILM_ON_HUB, resolve_model
+from ..models.text_classifier import MINILM, MINILM_ON_HUB, resolve_model
 
 
 def load_adapter(name: str) -> Any:

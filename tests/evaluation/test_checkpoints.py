@@ -23,7 +23,6 @@ from hf_metairm import EnvironmentConfig, EnvironmentTrainer
 from hf_metairm.cli import app
 from hf_metairm.data.tensors import image_tensors
 from hf_metairm.evaluation import evaluate_checkpoint
-from hf_metairm.experiments.text_model import choose_trainable, load_classifier
 from hf_metairm.models import (
     BagOfEmbeddingsClassifier,
     BagOfEmbeddingsConfig,
@@ -31,6 +30,7 @@ from hf_metairm.models import (
     ColoredMNISTConfig,
     word_tokenizer,
 )
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier
 
 from ..models.tiny import save_tiny_encoder
 from ..trainer.toys import arguments

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from hf_metairm import MetaIRMConfig, MetaIRMTrainer
 from hf_metairm.cli import app
-from hf_metairm.experiments.text_model import choose_trainable, load_classifier
 from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier
 from hf_metairm.publishing import push_folder
 
 from ..models.tiny import save_tiny_encoder
