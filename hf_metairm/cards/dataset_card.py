@@ -17,7 +17,6 @@ from ..data.config import environment_name
 from ..data.figures import figures
 
 
-PROJECT = "https://pypi.org/project/hf-metairm/"
 _COLUMN_TEXT = {
     "image": "the coloured digit, an RGB picture",
     "sentence": "the sentence with its final mark",
@@ -115,7 +114,6 @@ def _words(builders: list[EnvironmentDatasetBuilder], repo_id: str, default: str
         "pretty_name": pretty_name,
         "repo_id": repo_id,
         "default": default,
-        "project": PROJECT,
         "source": source.title,
         "licence": source.licence,
         "seed": first.config.seed,
