@@ -104,21 +104,25 @@ class Algorithm(ABC):
         """What the objective of a step is divided by, its L2 term included."""
         return 1.0
 
-    def check(self, model: nn.Module, share: int) -> None:
+    def check(self, model: nn.Module, share: int) -> None:  # noqa: B027
         """
         Raise `ValueError` for a model, or for a number of rows of each environment in a batch (`share`), that this
         algorithm cannot be right for.
         """
 
-    @abstractmethod
     def describe(self) -> Description:
-        """What is minimized, with the settings."""
+        """What is minimized, with the settings, for cards; an algorithm says it better than this."""
+        return Description(
+            f"the objective of {type(self).__name__}",
+            "It is described where the class is defined; it has no `describe` of its own.",
+            "what its objective says, by the training environments",
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """What the next step depends on beside the model: tensors, whose every axis is `environments` long."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Tensor], environments: Sequence[str]) -> None:
+    def load_state_dict(self, state: dict[str, Tensor], environments: Sequence[str]) -> None:  # noqa: B027
         """
         Put back what `state_dict` gave, when the environments were `environments`.
 
@@ -149,9 +153,7 @@ def algorithm(name: str) -> Any:
     return decorate
 
 
-def aligned(
-    state: Tensor, environments: Sequence[str], wanted: Sequence[str], fill: float = 0.0
-) -> Tensor:
+def aligned(state: Tensor, environments: Sequence[str], wanted: Sequence[str], fill: float = 0.0) -> Tensor:
     """
     A state tensor whose every axis belongs to `environments`, with its axes in the order `wanted` instead: what is
     not wanted is left out, and what is missing is `fill`.

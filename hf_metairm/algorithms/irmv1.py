@@ -65,8 +65,8 @@ class IRMv1(WeightedPenalty):
         """Rows that can be halved, where they are to be."""
         if self.settings.unbiased_penalty and share % 2:
             raise ValueError(
-                f"{share} rows of each environment in a batch cannot be halved, as unbiased_penalty=True wants: change "
-                "per_device_train_batch_size to give each an even number."
+                f"{share} rows of each environment in a batch cannot be halved, as unbiased_penalty=True wants: "
+                "change per_device_train_batch_size to give each an even number."
             )
 
     def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:

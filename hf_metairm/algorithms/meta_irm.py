@@ -51,7 +51,12 @@ class MetaIRMSettings(AlgorithmSettings):
         metadata={"help": "How the Hessian-vector product is computed.", "choices": tuple(KINDS)},
     )
     finite_difference_scheme: str = field(
-        default="forward", metadata={"help": "forward or central.", "choices": SCHEMES}
+        default="forward",
+        metadata={
+            "help": "forward or central.",
+            "choices": SCHEMES,
+            "used_if": {"meta_gradient": "finite_difference"},
+        },
     )
     outer_environments: str = field(
         default="all", metadata={"help": "Outer environments per inner one: all others, or how many to draw."}

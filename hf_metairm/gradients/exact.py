@@ -45,7 +45,7 @@ class Exact(Kind[SwappingOracle]):
             if getattr(module, "gradient_checkpointing", False) and _is_reentrant(checkpoint):
                 raise ValueError(
                     "Reentrant gradient checkpointing has no double backward, which meta_gradient='exact' takes: use "
-                    'activation_checkpointing_kwargs={"use_reentrant": False}, or meta_gradient=\'finite_difference\'.'
+                    "activation_checkpointing_kwargs={\"use_reentrant\": False}, or meta_gradient='finite_difference'."
                 )
 
     def linearize(self, oracle: SwappingOracle, environment: Environment, point: Vector) -> Linearization:
@@ -127,7 +127,8 @@ def _check_graph(values: list[Tensor]) -> None:
         node = waiting.pop()
         name = node.name()
         if name.endswith("::Error") or "CheckpointFunctionBackward" in name:
-            what = "reentrant gradient checkpointing" if "Checkpoint" in name else "a function that is once differentiable"
+            once = "a function that is once differentiable"
+            what = "reentrant gradient checkpointing" if "Checkpoint" in name else once
             raise ValueError(
                 f"The model has {what}, through which there is no second derivative, and meta_gradient='exact' takes "
                 f"one. {MEND}"
@@ -151,7 +152,7 @@ def _twice_differentiable() -> Iterator[None]:
         signs = ("not implemented", "double backward", "Checkpointing is not compatible", "use_reentrant=True")
         if any(sign in str(error) for sign in signs):
             raise ValueError(
-                f"The model has an operation without a second derivative, which meta_gradient='exact' takes ({first}). "
-                f"{MEND}"
+                "The model has an operation without a second derivative, which meta_gradient='exact' takes "
+                f"({first}). {MEND}"
             ) from error
         raise

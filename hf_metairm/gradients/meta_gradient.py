@@ -195,10 +195,10 @@ def check_model(model: nn.Module, kind: Kind) -> None:
     if not trainable_parameters(model):
         raise ValueError("The model has no parameter that requires a gradient: unfreeze some before training.")
     for name, module in model.named_modules():
-        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.max_norm is not None:
-            if module.weight.requires_grad:
-                raise ValueError(
-                    f"The embedding {name!r} has max_norm={module.max_norm:g}: it changes its rows in every forward "
-                    "pass, so the adapted model would not be the one that is evaluated. Set its max_norm to None."
-                )
+        limit = module.max_norm if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) else None
+        if limit is not None and module.weight.requires_grad:
+            raise ValueError(
+                f"The embedding {name!r} has max_norm={limit:g}: it changes its rows in every forward pass, so the "
+                "adapted model would not be the one that is evaluated. Set its max_norm to None."
+            )
     kind.check(model)

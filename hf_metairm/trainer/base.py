@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer
 
-from ..algorithms import Algorithm, Description, Step
+from ..algorithms import Algorithm, Step
 from ..algorithms.erm import ERM
+from ..cards.facts import CardDetails
 from ..gradients import Part, as_parts, trainable_parameters
 from .checkpoint import CheckpointedState
 from .checks import check_before_training, check_data, check_setting
@@ -63,6 +64,7 @@ class EnvironmentTrainer(ModelCardWriter, EnvironmentEvaluation, CheckpointedSta
         self._algorithm: Algorithm | None = None
         self._micro_batches: list[Mapping[str, Any]] = []
         self._logged: dict[str, list[Tensor]] = {}
+        self.card_details = CardDetails()
         super().__init__(*given.args[1:], **given.kwargs)
         self.risk = TrainerRisk(self)
         install_progress(self, given.arguments.get("callbacks"))
@@ -91,10 +93,6 @@ class EnvironmentTrainer(ModelCardWriter, EnvironmentEvaluation, CheckpointedSta
     def make_algorithm(self, environments: tuple[str, ...]) -> Algorithm:
         """A new algorithm with this Trainer's settings."""
         return self.algorithm_class(self.args, environments)
-
-    def objective_description(self) -> Description:
-        """What is minimized, for the card."""
-        return self.algorithm.describe()
 
     # Training
 
@@ -228,7 +226,10 @@ def _as_named(cls: type, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
     """
     mine = __name__.partition(".")[0]
     behind = next(
-        c for c in cls.__mro__ if "__init__" in c.__dict__ and c.__module__.partition(".")[0] not in (mine, "tests")
+        c
+        for c in cls.__mro__
+        if "__init__" in c.__dict__
+        and c.__module__.partition(".")[0] not in (mine, "tests")
         and issubclass(c, Trainer)
     )
     return inspect.signature(behind.__init__).bind_partial(*args, **kwargs)  # type: ignore[misc]

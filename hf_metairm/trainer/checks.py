@@ -12,8 +12,6 @@ from ..environments import Environments, column_names
 
 
 logger = logging.get_logger(__name__)
-# What would stand where an environment's name does, in the metrics of all of them.
-RESERVED_NAMES = ("worst_environment", "mean_environment")
 
 
 def check_setting(trainer: Any) -> None:
@@ -45,13 +43,12 @@ def check_data(trainer: Any) -> None:
     environments = trainer.environments
     check_environments(environments, trainer.args.environment_column)
     check_labels(trainer.train_dataset, trainer.model, trainer.label_names)
-    trainer.make_sampler()
+    trainer.algorithm.check(trainer.model, trainer.make_sampler().share)
 
 
 def check_before_training(trainer: Any) -> None:
     """Everything again as it is when training starts: data, model, one batch of every environment in a block."""
     check_data(trainer)
-    trainer.algorithm.check(trainer.model, trainer.make_sampler().share)
     check_batch_norm(trainer.model, trainer.args.freeze_batch_norm)
     if not trainer.is_fsdp_enabled:
         check_loss(trainer)
@@ -59,19 +56,13 @@ def check_before_training(trainer: Any) -> None:
 
 
 def check_environments(environments: Environments, column: str) -> None:
-    """At least two environments to train on, with names that metrics can have."""
+    """At least two environments to train on."""
     if len(environments.names) < 2:
         only = environments.names[0] if environments.names else "none"
         raise ValueError(
             f"The column {column!r} names a single environment ({only}): with nothing that varies there is nothing to "
             "be invariant to. Give data from at least two, or name another column with environment_column=."
         )
-    for name in environments.names:
-        if name in RESERVED_NAMES:
-            raise ValueError(
-                f"An environment is called {name!r}, which is what metrics over all environments are called: rename "
-                f"it in the column {column!r}."
-            )
 
 
 def check_labels(dataset: Any, model: Any, label_names: list[str]) -> None:

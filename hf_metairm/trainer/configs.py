@@ -16,7 +16,7 @@ from .settings import EnvironmentSettings
 
 @dataclass
 class EnvironmentConfig(EnvironmentSettings, AlgorithmSettings, TrainingArguments):
-    """Arguments of [`EnvironmentTrainer`]: `transformers.TrainingArguments`, [`EnvironmentSettings`] and the L2 term."""
+    """Arguments of [`EnvironmentTrainer`]: `TrainingArguments`, [`EnvironmentSettings`] and the L2 term."""
 
 
 @dataclass

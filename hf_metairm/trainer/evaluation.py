@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +14,8 @@ from transformers.trainer_pt_utils import nested_concat
 from transformers.trainer_utils import EvalLoopOutput
 
 from ..environments import column_names, has_environments, read_environments, rows_by_environment
-from ..metrics import ACCURACY, LOSS, over_environments
+from ..metrics import LOSS, over_environments
+from .accuracy import Accuracy
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class EnvironmentEvaluation(Trainer):
     environment by environment, each through the ordinary evaluation loop, so every row passes the model once.
     """
 
-    _found: list[EnvironmentResult] = []
-    _results: list[EnvironmentResult] = []
+    _found: Sequence[EnvironmentResult] = ()
+    _results: Sequence[EnvironmentResult] = ()
     _results_step: int | None = None
     _parts: dict[str, Any] | None = None
     _classes_wanted: tuple[int | None] | None = None
@@ -57,7 +58,7 @@ class EnvironmentEvaluation(Trainer):
 
         An evaluation on the training dataset does not count.
         """
-        return self._results if self._results_step == self.state.global_step else None
+        return list(self._results) if self._results_step == self.state.global_step else None
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
@@ -79,7 +80,11 @@ class EnvironmentEvaluation(Trainer):
             self._results, self._results_step = results, self.state.global_step
             return metrics
         rows = self.eval_dataset[dataset] if isinstance(dataset, str) else dataset
-        self._parts = environment_parts(rows, self.args.environment_column) if has_environments(rows, self.args.environment_column) else None
+        self._parts = (
+            environment_parts(rows, self.args.environment_column)
+            if has_environments(rows, self.args.environment_column)
+            else None
+        )
         try:
             with self._default_metric(drop_others=True):
                 metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
@@ -89,9 +94,7 @@ class EnvironmentEvaluation(Trainer):
             self._results, self._results_step = self._found, self.state.global_step
         return metrics
 
-    def predict(
-        self, test_dataset: Any, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test"
-    ) -> Any:
+    def predict(self, test_dataset: Any, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test") -> Any:
         """
         `transformers.Trainer.predict`: predictions in the order of the rows. Metrics of each environment are added
         where there is one prediction for each row.
@@ -121,6 +124,10 @@ class EnvironmentEvaluation(Trainer):
         super()._load_best_model()
         self._results_step = None
 
+    def _parts_of(self, dataset: Any) -> dict[str, Any] | None:
+        column = self.args.environment_column
+        return environment_parts(dataset, column) if has_environments(dataset, column) else None
+
     def metric_names(self) -> set[str]:
         """
         The names that an evaluation's metrics will have, from one of two rows of one environment. Nothing is logged.
@@ -141,7 +148,11 @@ class EnvironmentEvaluation(Trainer):
     def _metric_names_of(self, dataset: Any, prefix: str) -> set[str]:
         if not hasattr(dataset, "__len__"):
             return set()
-        parts = environment_parts(dataset, self.args.environment_column) if has_environments(dataset, self.args.environment_column) else {}
+        parts = (
+            environment_parts(dataset, self.args.environment_column)
+            if has_environments(dataset, self.args.environment_column)
+            else {}
+        )
         first = next(iter(parts.values()), dataset)
         rows = range(min(2, len(first)))
         few = first.select(rows) if hasattr(first, "select") else _Rows(first, list(rows))
@@ -150,7 +161,7 @@ class EnvironmentEvaluation(Trainer):
             output = self.evaluation_loop(self._loader_of(few), "Evaluation", alone, None, prefix)
         result = self._result(None, output, prefix)
         metrics = {**result.metrics, **({LOSS.name: 0.0} if result.loss is not None else {})}
-        keys = {**metrics, **over_environments({name: metrics for name in parts})}
+        keys = {**metrics, **over_environments(dict.fromkeys(parts, metrics))}
         return {f"{prefix}_{key}" for key in keys}
 
     # One loop for each environment
@@ -188,16 +199,15 @@ class EnvironmentEvaluation(Trainer):
         finally:
             self.compute_metrics = overall
         self._found = [self._result(name, output, metric_key_prefix) for name, output in outputs.items()]
-        metrics = self._joint_metrics(metric_key_prefix)
+        of_all: dict[str, Any] = {}
         if recorder is not None and recorder.predictions:
-            metrics.update(_prefixed(recorder.joint(), metric_key_prefix))
+            of_all = recorder.joint()
         elif overall is not None and self.args.batch_eval_metrics:
             plain = super().evaluation_loop(dataloader, *options)
-            metrics.update({k: v for k, v in plain.metrics.items() if k not in metrics})
-        for output in outputs.values():
-            if f"{metric_key_prefix}_model_preparation_time" in output.metrics:
-                key = f"{metric_key_prefix}_model_preparation_time"
-                metrics[key] = output.metrics[key]
+            of_all = self._result(None, plain, metric_key_prefix).metrics
+        metrics = _prefixed(self._joint_metrics(of_all), metric_key_prefix)
+        if hasattr(self, "model_preparation_time"):
+            metrics[f"{metric_key_prefix}_model_preparation_time"] = self.model_preparation_time
         rows_seen = sum(result.rows for result in self._found)
         return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=rows_seen)
 
@@ -216,17 +226,17 @@ class EnvironmentEvaluation(Trainer):
         metrics.pop("model_preparation_time", None)
         return EnvironmentResult(name, output.num_samples, metrics.pop(LOSS.name, None), metrics)
 
-    def _joint_metrics(self, prefix: str) -> dict[str, Any]:
-        """Of all environments: the loss over all rows, then each one's loss and metrics, the worst and the mean."""
+    def _joint_metrics(self, of_all: dict[str, Any]) -> dict[str, Any]:
+        """Each environment's loss and metrics, the worst and the mean; then the loss and the metrics over all rows."""
         found = {
             str(r.environment): {**({LOSS.name: r.loss} if r.loss is not None else {}), **r.metrics}
             for r in self._found
         }
-        metrics = _prefixed(over_environments(found), prefix)
-        if self._found and all(r.loss is not None for r in self._found):
-            rows = sum(r.rows for r in self._found)
-            metrics[f"{prefix}_{LOSS.name}"] = sum(r.loss * r.rows for r in self._found) / rows  # type: ignore[operator]
-        return metrics
+        rows = sum(r.rows for r in self._found)
+        losses = [r.loss * r.rows for r in self._found if r.loss is not None]
+        if rows and len(losses) == len(self._found):
+            of_all = {**of_all, LOSS.name: sum(losses) / rows}
+        return {**over_environments(found, taken=of_all), **of_all}
 
     # The metric that every single-label classification has
 
@@ -266,8 +276,9 @@ class _WithAccuracy:
     def __call__(self, prediction: EvalPrediction) -> dict[str, Any]:
         found = dict(self.own(prediction)) if self.own is not None else {}
         ids = class_ids(prediction.predictions, prediction.label_ids, self.classes)
-        if ids is not None and ACCURACY.function is not None:
-            found.setdefault(ACCURACY.name, ACCURACY.function(ids, np.asarray(prediction.label_ids)))
+        if ids is not None:
+            rows = {"predictions": ids, "references": np.asarray(prediction.label_ids)}
+            found = {**Accuracy(keep_in_memory=True).compute(**rows), **found}
         return found
 
 
