@@ -32,6 +32,11 @@ class EnvironmentResult:
     dataset: str | None = None
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """Every metric, by name."""
+        return {"accuracy": self.accuracy}
+
+    @property
     def standard_error(self) -> float:
         """The binomial one, √(a(1 − a)/n)."""
         return math.sqrt(self.accuracy * (1 - self.accuracy) / self.rows)
@@ -62,6 +67,11 @@ class EnvironmentEvaluation(Trainer):
         An evaluation on the training dataset does not count.
         """
         return self._results if self._results_step == self.state.global_step else None
+
+    @property
+    def found(self) -> list[EnvironmentResult]:
+        """What the evaluation that just ended, or is about to, has found."""
+        return self._found
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"

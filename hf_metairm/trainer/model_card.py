@@ -88,9 +88,8 @@ class ModelCardWriter(EnvironmentEvaluation):
         parts = self.eval_dataset if isinstance(self.eval_dataset, dict) else {None: self.eval_dataset}
         shares = {name: majority_shares(part, self.environment_column) for name, part in parts.items()}
         for r in self.results or []:
-            metrics = r.metrics if hasattr(r, "metrics") else {"accuracy": r.accuracy}
             majority = shares.get(r.dataset, {}).get(r.environment)
-            yield CardResult(r.environment, r.rows, metrics, r.dataset, majority)
+            yield CardResult(r.environment, r.rows, r.metrics, r.dataset, majority)
 
     def _evaluate_for_card(self) -> None:
         if self.eval_dataset is not None and self.results is None:
