@@ -117,4 +117,8 @@ def _processor(name: str, kind: str, model: Any) -> Any:
             "give the Trainer a processing_class."
         )
     with readable(name, what):
-        return auto_class.from_pretrained(name)
+        processor = auto_class.from_pretrained(name)
+    if kind == "text" and len(processor) <= len(processor.all_special_ids):
+        # What transformers makes of a tokenizer's config alone: every word is unknown to it.
+        raise ValueError(f"The tokenizer of {name} has no vocabulary: save or download the checkpoint again.")
+    return processor

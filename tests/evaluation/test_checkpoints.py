@@ -324,13 +324,18 @@ def test_a_model_that_gives_no_numbers_is_refused_with_their_share(checkpoint, r
         ("model.safetensors", lambda data: data[:1000], "The weights of .* cannot be read"),
         ("model.safetensors", lambda data: data[: len(data) // 2], "The weights of .* cannot be read"),
         ("tokenizer.json", lambda data: data[: len(data) // 2], "The tokenizer of .* cannot be read"),
+        ("tokenizer.json", None, "The tokenizer of .* has no vocabulary"),
+        ("config.json", lambda data: data[: len(data) // 2], "config"),
     ],
 )
 def test_damaged_files_are_refused_in_one_line(file, content, message, checkpoint, csv, tmp_path):
     folder = copied(checkpoint, tmp_path / "damaged")
-    (folder / file).write_bytes(content((folder / file).read_bytes()))
+    data = (folder / file).read_bytes()
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_bytes(content(data))
     done = run(folder, csv, *COLUMNS)
-    assert done.exit_code == 2, (done.output, done.exception)
+    assert done.exit_code == (1 if file == "config.json" else 2), (done.output, done.exception)
     assert re.search(message, done.stderr), done.stderr
     assert done.stderr.count("\n") == 1
 
