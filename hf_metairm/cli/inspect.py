@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import options
 from .errors import one_line_errors
 from .output import no_bars_in_files, print_json
 
@@ -18,25 +19,18 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            help="colored_mnist, punctuated_sst2, a file (Parquet, CSV, TSV, JSON), a folder, or a Hub dataset."
-        ),
-    ],
-    config: Annotated[str | None, typer.Option("--config", help="The dataset's config.")] = None,
-    split: Annotated[str, typer.Option(help="The split; several as in 'train+validation'.")] = "train",
-    environment_column: Annotated[
-        str, typer.Option("--environment_column", help="Column that names each row's environment.")
-    ] = "environment",
-    label_column: Annotated[str, typer.Option("--label_column", help="Column of the class.")] = "label",
+    dataset: options.Dataset,
+    config: options.Config = None,
+    split: options.Split = "train",
+    environment_column: options.EnvironmentColumn = "environment",
+    label_column: options.LabelColumn = "label",
     causal_columns: Annotated[
         str | None,
         typer.Option("--causal_columns", help="Columns for invariant causal prediction, 'a,b,c' (needs icpy)."),
     ] = None,
     most_cues: Annotated[int, typer.Option("--most_cues", help="Cues of each kind to show.")] = 10,
-    source: Annotated[str, typer.Option(help="For the two datasets of this package: where from.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON and nothing else.")] = False,
+    source: options.Source = "auto",
+    as_json: options.AsJson = False,
 ) -> None:
     """Say how strongly each cue predicts the label in each environment, and what to beware of."""
     from hf_metairm.data.causal import causal_prediction

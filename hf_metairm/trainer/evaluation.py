@@ -60,6 +60,11 @@ class EnvironmentEvaluation(Trainer):
         """
         return list(self._results) if self._results_step == self.state.global_step else None
 
+    @property
+    def found(self) -> list[EnvironmentResult]:
+        """What the evaluation that just ended, or is about to, has found."""
+        return list(self._found)
+
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
