@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ..algorithms import Algorithm
 from ..cards.facts import CardDetails, CardFacts, CardResult
 from ..cards.model_card import write_card
 from ..environments import column_names, read_environments
+from .checkpoint import CheckpointedState
 from .evaluation import EnvironmentEvaluation
 
 
 TAGS = ("hf-metairm", "out-of-distribution")
 
 
-class ModelCardWriter(EnvironmentEvaluation):
+class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
     """
     The part of [`EnvironmentTrainer`] that writes the card of what it trained.
 
@@ -28,7 +28,7 @@ class ModelCardWriter(EnvironmentEvaluation):
             itself too; `trainer.card_details.dataset = "reviews of four sites"` for example.
     """
 
-    algorithm: Algorithm
+    args: Any
     card_details: CardDetails
 
     def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
