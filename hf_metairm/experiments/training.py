@@ -73,7 +73,7 @@ def train_run(
         seconds = time.perf_counter() - start
         result = {
             "name": run.name,
-            "algorithm": trainer._name,
+            "algorithm": trainer.algorithm.title,
             "seed": run.seed,
             **measure(trainer),
             "train_seconds": round(seconds, 2),
