@@ -15,10 +15,9 @@ def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
     """`test`, the metrics of `Trainer.evaluate` by environment, and `unseen`, those that it was not trained on."""
     trainer.evaluate(metric_key_prefix="test")
     trained_on = set(trainer.environments.names) if trainer.environments else set()
-    found = {}
-    for part in trainer.results or []:
-        metrics = getattr(part, "metrics", None) or {"accuracy": part.accuracy}
-        found[str(part.environment)] = {**metrics, "rows": part.rows}
+    found = {
+        str(part.environment): {**part.metrics, "risk": part.loss, "rows": part.rows} for part in trainer.results or []
+    }
     return {"test": found, "unseen": [name for name in found if name not in trained_on]}
 
 
