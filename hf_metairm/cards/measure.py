@@ -50,7 +50,7 @@ class Measure:
 
     def standard_error(self, value: float, rows: int) -> float | None:
         """The binomial one, √(a(1 − a)/n), of a share of rows."""
-        return math.sqrt(value * (1 - value) / rows) if self.share and rows else None
+        return math.sqrt(value * (1 - value) / rows) if self.share and rows and 0 <= value <= 1 else None
 
     def number(self, value: float) -> str:
         """A value without its unit."""
@@ -60,7 +60,9 @@ class Measure:
         """A value with its unit."""
         return f"{self.number(value)} %" if self.share else self.number(value)
 
-    def with_error(self, value: float, rows: int) -> str:
-        """A value and, where it is known, its standard error; without the unit."""
+    def with_error(self, value: float | None, rows: int) -> str:
+        """A value and, where it is known, its standard error, without the unit; nothing where there is no value."""
+        if value is None:
+            return ""
         error = self.standard_error(value, rows)
         return self.number(value) + (f" ± {self.number(error)}" if error is not None else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -40,12 +41,12 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     if len(evaluation.labels) > MOST_CLASSES:
         console.print(f"Confusion matrices of {len(evaluation.labels)} classes: with --output or --json.")
         return
-    for environment in evaluation.environments:
-        table = Table("true class \\ predicted", title=f"Confusion in {escape(environment.name)} (rows)")
-        for label in evaluation.labels:
+    for heading, header, rows in confusions(evaluation):
+        table = Table(header[0], title=escape(heading))
+        for label in header[1:]:
             table.add_column(escape(label), justify="right")
-        for label, counts in zip(evaluation.labels, environment.confusion):
-            table.add_row(escape(label), *(f"{count:,}" for count in counts))
+        for row in rows:
+            table.add_row(*map(escape, row))
         console.print(table)
 
 
@@ -79,6 +80,13 @@ def result_cells(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     return ["environment", "rows", measure.heading, *with_interval, *others, "majority, %", ""], cells
 
 
+def confusions(evaluation: Evaluation) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Heading, header and rows of each environment's confusion matrix."""
+    for e in evaluation.environments:
+        rows = [[label, *(f"{n:,}" for n in counts)] for label, counts in zip(evaluation.labels, e.confusion)]
+        yield f"Confusion in {e.name} (rows)", ["true class \\ predicted", *evaluation.labels], rows
+
+
 def title(evaluation: Evaluation) -> str:
     """What was evaluated on what."""
     config = f" ({evaluation.config})" if evaluation.config else ""
@@ -102,10 +110,6 @@ def markdown(evaluation: Evaluation) -> str:
     said = caption(evaluation)
     blocks = [f"# {write.plain(title(evaluation))}", table(*result_cells(evaluation)), f"{said[0].upper()}{said[1:]}."]
     blocks += [write.plain(note) for note in evaluation.notes]
-    for environment in evaluation.environments:
-        counts = [
-            [label, *(f"{count:,}" for count in line)] for label, line in zip(evaluation.labels, environment.confusion)
-        ]
-        blocks.append(f"## Confusion in {write.plain(environment.name)} (rows)")
-        blocks.append(table(["true class \\ predicted", *evaluation.labels], counts))
+    for heading, header, rows in confusions(evaluation):
+        blocks += [f"## {write.plain(heading)}", table(header, rows)]
     return "\n\n".join(blocks) + "\n"

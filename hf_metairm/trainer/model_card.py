@@ -53,9 +53,8 @@ class ModelCardWriter(EnvironmentEvaluation):
         The results are those of the last `evaluate()`; with one process an evaluation that is lacking is made up for,
         with several call `evaluate()` on all of them first. Names are escaped wherever they come from.
 
-        Args:
-            args, details: what a Trainer cannot know, see [`CardDetails`]: `language`, `license`, `tags` and so on, in
-                its order or by name. What is not given is that of `card_details`.
+        It takes the fields of [`CardDetails`] (`language`, `license`, `tags` and so on), in its order or by name; what
+        is not given is that of `card_details`.
         """
         given = CardDetails(*args, **details)
         if self.args.world_size == 1:
