@@ -22,7 +22,7 @@ from hf_metairm.data.digits import find_idx_files, read_idx
 # Each digit keeps the role that it has in the full protocol, so that a model trained on the bundled digits may be
 # tested on the full MNIST and the reverse: training digits are training digits in both, and so on.
 ROLES = {"train": ("train", 0, 7_000), "test": ("train", 50_000, 2_000), "validation": ("t10k", 0, 1_000)}
-OUTPUT = Path(__file__).parent.parent / "hf_metairm" / "datasets" / "bundled"
+OUTPUT = Path(__file__).parent.parent / "hf_metairm" / "data" / "bundled"
 LIMIT = 4_000_000
 
 

@@ -1,4 +1,4 @@
-"""What an algorithm minimizes, in words."""
+"""What an algorithm minimizes, in words and formulas, for cards."""
 
 from __future__ import annotations
 

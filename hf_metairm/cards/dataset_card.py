@@ -1,4 +1,4 @@
-"""The card that goes to the Hub with a build: YAML for the viewer, the construction, and the build's own figures."""
+"""The card that goes to the Hub with a build: YAML for the viewer, the construction, the build's own statistics."""
 
 from __future__ import annotations
 
@@ -12,23 +12,11 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from ..data.builder import EnvironmentDatasetBuilder
-from ..data.colored_mnist import ColoredMNIST
 from ..data.config import environment_name
-from ..data.figures import figures
+from ..data.description import DatasetDescription
+from ..data.statistics import environment_statistics
 
 
-_COLUMN_TEXT = {
-    "image": "the coloured digit, an RGB picture",
-    "sentence": "the sentence with its final mark",
-    "label": "the noisy label y: what is to be predicted",
-    "environment": "name of the environment, such as `p=0.2`",
-    "digit": "0 … 9, as written",
-    "clean_label": "the label before noise, c",
-    "color": "0 … k − 1: the colour z",
-    "patch": "0 … k − 1: the corner w of the patch",
-    "punctuation": "`.` or `!`; empty in the configurations without the artefact",
-    "index": "the digit's place in MNIST; digits of its test file count from 60,000",
-}
 _LICENCE_IDS = {"MIT": "mit", "CC BY-SA": "cc-by-sa-3.0"}
 
 
@@ -71,14 +59,13 @@ def dataset_card(
     assert first.data_source is not None
     ids = [builder.config_id for builder in builders]
     default = first.DEFAULT_CONFIG_NAME if first.DEFAULT_CONFIG_NAME in ids else ids[0]
-    images = isinstance(first, ColoredMNIST)
-    pretty_name = "Colored MNIST" if images else _name_of_sentences(first.data_source.title)
+    about = first.describe()
     data = DatasetCardData(
-        language=None if images else ["en"],
+        language=[about.language] if about.language else None,
         license=next((id for name, id in _LICENCE_IDS.items() if name in first.data_source.licence), "unknown"),
-        task_categories=["image-classification"] if images else ["text-classification"],
+        task_categories=[about.task],
         size_categories=_size(max(sum(split.num_examples for split in b.info.splits.values()) for b in builders)),
-        pretty_name=pretty_name,
+        pretty_name=about.title,
         tags=["invariant-risk-minimization", "out-of-distribution", "spurious-correlations", "meta-irm"],
     )
     DatasetInfosDict(
@@ -97,13 +84,13 @@ def dataset_card(
         }
     )
     configs.to_dataset_card_data(data)
-    text = Template((files(__package__) / "datasets" / f"{first.TITLE}.md").read_text(encoding="utf-8"))
-    return DatasetCard(
-        f"---\n{data.to_yaml()}\n---\n\n" + text.substitute(_words(builders, repo_id, default, pretty_name))
-    )
+    text = Template((files(__package__) / "dataset_card.md").read_text(encoding="utf-8"))
+    return DatasetCard(f"---\n{data.to_yaml()}\n---\n\n" + text.substitute(_words(builders, repo_id, default, about)))
 
 
-def _words(builders: list[EnvironmentDatasetBuilder], repo_id: str, default: str, pretty_name: str) -> dict[str, Any]:
+def _words(
+    builders: list[EnvironmentDatasetBuilder], repo_id: str, default: str, about: DatasetDescription
+) -> dict[str, Any]:
     first = next((builder for builder in builders if builder.config_id == default), builders[0])
     source = first.data_source
     assert source is not None
@@ -111,7 +98,9 @@ def _words(builders: list[EnvironmentDatasetBuilder], repo_id: str, default: str
     features = {name: None for builder in builders for name in builder.info.features}
     tests = first.config.test_environments
     return {
-        "pretty_name": pretty_name,
+        **{name: getattr(about, name) for name in ("title", "summary", "construction", "notes", "limits", "credits")},
+        "rows": first.ROWS,
+        "last": environment_name(tests[-1]),
         "repo_id": repo_id,
         "default": default,
         "source": source.title,
@@ -126,32 +115,11 @@ def _words(builders: list[EnvironmentDatasetBuilder], repo_id: str, default: str
             ["| config | what | η | rows of `train` |", "|---|---|---|---|", *map(_config_row, builders)]
         ),
         "columns": "\n".join(
-            ["| column | what |", "|---|---|", *(f"| `{name}` | {_COLUMN_TEXT[name]} |" for name in features)]
+            ["| column | what |", "|---|---|", *(f"| `{name}` | {about.column(name)} |" for name in features)]
         ),
-        "figures": "\n\n".join(_figures(builder) for builder in builders),
+        "statistics": "\n\n".join(_statistics(builder) for builder in builders),
         "citation": first.CITATION,
-        "credits": _credits(source.title),
     }
-
-
-def _name_of_sentences(title: str) -> str:
-    """Only SST-2 is called SST-2."""
-    if "not SST-2" in title:
-        return "Punctuated movie reviews"
-    return "PunctuatedSST-2" if "Socher" in title else "Punctuated sentences"
-
-
-def _credits(title: str) -> str:
-    if "not SST-2" in title:
-        return (
-            "The sentences are those of C. J. Hutto and E. E. Gilbert, “VADER: A Parsimonious Rule-based Model for "
-            "Sentiment Analysis of Social Media Text”, ICWSM 2014, labelled by the sign of the mean of human ratings; "
-            "they come from the collection of Pang & Lee (2005). They are not SST-2, though the construction was "
-            "first made for it."
-        )
-    if "Socher" in title:
-        return "Stanford Sentiment Treebank: R. Socher et al., EMNLP 2013, in the two-class form of GLUE (SST-2)."
-    return f"The sentences are those of {title}, as given by whoever built this dataset."
 
 
 def _config_row(builder: EnvironmentDatasetBuilder) -> str:
@@ -164,8 +132,8 @@ def _config_row(builder: EnvironmentDatasetBuilder) -> str:
     return f"| `{builder.config_id}` | {text} | {builder.config.label_noise:g} | {rows:,} |"
 
 
-def _figures(builder: EnvironmentDatasetBuilder) -> str:
-    found = figures(builder.as_dataset())
+def _statistics(builder: EnvironmentDatasetBuilder) -> str:
+    found = environment_statistics(builder)
     cues = list(found[0].agreement)
     lines = [
         f"**{builder.config_id}**",

@@ -1,18 +1,16 @@
-"""`hf-metairm build-dataset`: build Colored MNIST or PunctuatedSST-2 as Parquet, and push it to the Hub if asked."""
+"""`hf-metairm build-dataset`: build one of the package's datasets as Parquet, and push it to the Hub if asked."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from hf_metairm.data.registry import DATASETS
+
 from .errors import one_line_errors
-
-
-if TYPE_CHECKING:
-    from hf_metairm.data.builder import EnvironmentDatasetBuilder
 
 
 def parse_field(text: str) -> tuple[str, Any]:
@@ -29,7 +27,7 @@ def parse_field(text: str) -> tuple[str, Any]:
 
 
 def build_dataset(
-    name: Annotated[str, typer.Argument(help="colored_mnist or punctuated_sst2.")],
+    name: Annotated[str, typer.Argument(help=f"{DATASETS.listed()}.")],
     config: Annotated[
         list[str] | None, typer.Option("--config", help="Config to build; may be repeated; 'all' for every one.")
     ] = None,
@@ -47,25 +45,21 @@ def build_dataset(
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="Make the repository a private one.")] = False,
 ) -> None:
-    """Build Colored MNIST or PunctuatedSST-2 as Parquet with a card, and push it to the Hub if asked."""
-    # Imported here, so that the other commands do not pay for it.
-    from hf_metairm import data as metairm_datasets
-    from hf_metairm.data.figures import figures
-    from hf_metairm.data.publish import push_to_hub as push
-    from hf_metairm.data.publish import write_parquet
-
-    classes = {cls.TITLE: cls for cls in (metairm_datasets.ColoredMNIST, metairm_datasets.PunctuatedSST2)}
+    """Build a dataset as Parquet with a card, and push it to the Hub if asked."""
     with one_line_errors():
-        if name not in classes:
-            raise ValueError(f"There is no dataset {name!r}; choose {' or '.join(classes)}.")
-        cls = classes[name]
+        cls = DATASETS.choose(name)
+        # Imported here, so that the other commands do not pay for it.
+        from hf_metairm.cards.publish_dataset import push_to_hub as push
+        from hf_metairm.cards.publish_dataset import write_parquet
+        from hf_metairm.data.statistics import environment_statistics
+
         configs: list[str | None] = [*config] if config else [None]
         if configs == ["all"]:
             configs = [known.name for known in cls.BUILDER_CONFIGS]
         fields = dict(parse_field(text) for text in change or [])
         if seed is not None:
             fields["seed"] = seed
-        builders: list[EnvironmentDatasetBuilder] = []
+        builders = []
         for config_name in configs:
             builder = cls(config_name, source=source, cache_dir=cache_dir, **fields)
             builder.download_and_prepare(num_proc=num_proc)
@@ -74,7 +68,7 @@ def build_dataset(
                 source = builder.data_source.kind
             builders.append(builder)
             typer.echo(f"{name}/{builder.config_id}: source is {builder.data_source.title}")
-            for row in figures(builder.as_dataset()):
+            for row in environment_statistics(builder):
                 noise = f"P(label ≠ clean) {row.noise:.3f}"
                 shares = "".join(f"  P({cue} = label) {share:.3f}" for cue, share in row.agreement.items())
                 typer.echo(f"  {row.split:<10} {row.environment:<6} {row.rows:>6} rows  {noise}{shares}")

@@ -1,15 +1,32 @@
-"""Datasets whose environments differ in how far a spurious cue follows the label."""
+"""Datasets with environments: people's own files, and builders whose spurious cue follows the label more or less.
 
-from .colored_mnist import ColoredMNIST, ColoredMNISTConfig
-from .punctuated_sst2 import PunctuatedSST2, PunctuatedSST2Config
-from .tensors import TensorRows, image_tensors
+The public names are imported on first use; `__init__.pyi` says where they come from.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 
-__all__ = [
-    "ColoredMNIST",
-    "ColoredMNISTConfig",
-    "PunctuatedSST2",
-    "PunctuatedSST2Config",
-    "TensorRows",
-    "image_tensors",
-]
+_MODULE_OF = {
+    "DATASETS": "registry",
+    "ColoredMNIST": "builders.colored_mnist",
+    "ColoredMNISTConfig": "builders.colored_mnist",
+    "PunctuatedSST2": "builders.punctuated_sst2",
+    "PunctuatedSST2Config": "builders.punctuated_sst2",
+    "TensorRows": "tensors",
+    "image_tensors": "tensors",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULE_OF])

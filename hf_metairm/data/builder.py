@@ -1,4 +1,5 @@
-"""What both builders share: finding the source, a cache folder per source, builds that are whole or not there."""
+"""What the builders share: dealing rows out to environments, a cache folder per source, builds that are whole or not
+there."""
 
 from __future__ import annotations
 
@@ -6,17 +7,19 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import datasets
 import numpy as np
 from datasets import config as datasets_config
 from filelock import FileLock
 
-from .config import EnvironmentDatasetConfig
+from .config import EnvironmentDatasetConfig, environment_name, rows_per_environment
+from .description import DatasetDescription
+from .draws import permutation
 from .sources import Source, SourceSpec, locate
 
 
@@ -25,13 +28,30 @@ logger = logging.getLogger(__name__)
 SHARDS = 16  # pieces of a split that processes may share; more processes than this gain nothing
 
 
+class Rows(Protocol):
+    """Rows of the original data, before anything is drawn."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: np.ndarray) -> Any:
+        """The rows of these numbers, in this order."""
+
+
 class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
     """Base of the builders: a split is drawn as whole columns at once, and its rows are then written in order.
 
-    Subclasses give `SOURCES`, `TITLE`, `_features`, `_columns` and `_describe`.
+    The training rows are shuffled and dealt out to the training environments in turn; validation rows likewise; each
+    test row stands once in every test environment, and only its cue is drawn anew.
+
+    A subclass stands in a file of its own in `builders/`, under `@DATASETS.register`, and gives the constants below,
+    `describe`, `_features`, `_read` and `_draw`.
     """
 
-    TITLE: ClassVar[str]
+    TITLE: ClassVar[str]  # the name that commands, results and cards use; that of the file
+    SUMMARY: ClassVar[str]  # one sentence without its full stop
+    ROWS: ClassVar[str]  # what a row is, in the plural, such as "sentences"
+    CUES: ClassVar[dict[str, Sequence[str] | None]]  # column of a cue: its values by label, `None` for the label's ids
+    CITATION: ClassVar[str] = ""  # BibTeX
     SOURCES: ClassVar[SourceSpec]
     BYTES_PER_ROW: ClassVar[int] = 512
     DEFAULT_WRITER_BATCH_SIZE = 1000
@@ -110,27 +130,63 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
 
     # What subclasses give ----------------------------------------------------------------------------------------
 
+    def describe(self) -> DatasetDescription:
+        """What the card says of this dataset, from the source that it was built from."""
+        raise NotImplementedError
+
     def _features(self) -> datasets.Features:
         raise NotImplementedError
 
-    def _columns(self, files: dict[str, Path]) -> dict[str, Callable[[], dict[str, Any]]]:
-        """For each split, a function that draws all its columns: arrays or lists of one length."""
+    def _read(self, files: dict[str, Path]) -> dict[str, Rows]:
+        """The original rows of `"train"`, `"validation"` and `"test"`; no row in two of them."""
+        raise NotImplementedError
+
+    def _draw(self, split: str, rows: Any, p: np.ndarray, *stream: str) -> dict[str, Any]:
+        """Draw the columns of `rows`: all but `environment`, arrays or lists of n values each.
+
+        Args:
+            split (`str`): names the draws.
+            rows (`Rows`): n original rows.
+            p (`np.ndarray`): float64 of shape (n,), the probability that the cue is not that of the label.
+            *stream (`str`): names the draws of the cue beside the split; label noise does not depend on it.
+        """
         raise NotImplementedError
 
     def _finish(self, columns: dict[str, Any]) -> dict[str, Any]:
         """Turn some rows' columns into those of the features; this is the part that processes share."""
         return columns
 
-    def _describe(self) -> str:
-        raise NotImplementedError
+    # How rows come to their environments -------------------------------------------------------------------------
 
-    CITATION: ClassVar[str] = ""
+    def _deal(self, split: str, rows: Rows, per_environment: int) -> dict[str, Any]:
+        """Shuffle, and deal the rows out to the training environments in turn."""
+        order = permutation(self.config.seed, split, "order", n=len(rows))
+        rows = rows.take(order[: per_environment * len(self.config.environments)])
+        return self._place(split, rows, np.tile(np.array(self.config.environments), per_environment))
+
+    def _repeat(self, rows: Rows) -> dict[str, Any]:
+        """The same rows, with the same labels, in every test environment."""
+        parts = [
+            self._place("test", rows, np.full(len(rows), p), environment_name(p))
+            for p in self.config.test_environments
+        ]
+        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+
+    def _place(self, split: str, rows: Rows, p: np.ndarray, *stream: str) -> dict[str, Any]:
+        return {**self._draw(split, rows, p, *stream), "environment": [environment_name(value) for value in p]}
+
+    def _splits(self, files: dict[str, Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+        roles, number = self._read(files), len(self.config.environments)
+        most = rows_per_environment(self.config, len(roles["train"]), f"training {self.ROWS}")
+        yield "train", self._deal("train", roles["train"], most)
+        yield "validation", self._deal("validation", roles["validation"], len(roles["validation"]) // number)
+        yield "test", self._repeat(roles["test"])
 
     # What `datasets` asks for ------------------------------------------------------------------------------------
 
     def _info(self) -> datasets.DatasetInfo:
         source = self.data_source
-        text = self._describe()
+        text = f"{self.SUMMARY} ({self.config.description} Seed {self.config.seed}.)"
         return datasets.DatasetInfo(
             description=f"{text} Source: {source.title}." if source else text,
             features=self._features(),
@@ -143,8 +199,7 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
             self._use(locate(self.SOURCES, self.source, lambda fingerprint: False))
         assert self.data_source is not None
         generators = []
-        for split, draw in self._columns(self.data_source.files).items():
-            columns = draw()
+        for split, columns in self._splits(self.data_source.files):
             bounds = np.linspace(0, len(columns["label"]), SHARDS + 1).astype(int)
             shards = [
                 {name: column[start:stop] for name, column in columns.items()}
@@ -199,6 +254,10 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
         small = self.data_source is not None and self.data_source.kind == "bundled"
         rows = (10_000 if small else 70_000) + (2_000 if small else 10_000) * len(self.config.test_environments)
         return rows * self.BYTES_PER_ROW
+
+
+def _joined(parts: list[Any]) -> Any:
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else list(chain.from_iterable(parts))
 
 
 def _is_whole(folder: Path, name: str) -> bool:

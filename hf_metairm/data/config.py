@@ -1,4 +1,4 @@
-"""What the configurations of both datasets have in common: environments, label noise, seed and size."""
+"""What the configurations of all datasets have in common: environments, label noise, seed and size."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ import datasets
 
 
 VERSION = datasets.Version("1.0.0")  # to be raised whenever the same config and seed give other rows
+META_IRM_PAPER = """@article{bae2021meta,
+  title={Meta-Learned Invariant Risk Minimization},
+  author={Bae, Jun-Hyun and Choi, Inchul and Lee, Minho},
+  journal={arXiv preprint arXiv:2103.12947},
+  year={2021}
+}"""
 TEST_ENVIRONMENTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from .cues import Cue, CueMeter, column_cues
-from .png import decode_pngs
+from .images import decode_images
 
 
 STRONG = 0.1  # correlations below it are not worth a warning
@@ -142,7 +142,7 @@ def _cues(dataset: datasets.Dataset, column: str, meter: CueMeter, codes: tuple)
         labels, label_names, environments, environment_names = codes
         rows = np.linspace(0, len(dataset) - 1, min(len(dataset), IMAGE_ROWS)).astype(int)
         try:
-            pixels = decode_pngs(_table(dataset.select(rows), column))
+            pixels = decode_images(_table(dataset.select(rows), column))
         except (ValueError, OSError):
             return None  # files elsewhere, or pictures of several sizes
         meter = CueMeter(labels[rows], label_names, environments[rows], environment_names)

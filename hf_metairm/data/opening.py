@@ -7,8 +7,7 @@ from pathlib import Path
 import datasets
 from datasets.exceptions import DatasetGenerationError
 
-from .colored_mnist import ColoredMNIST
-from .punctuated_sst2 import PunctuatedSST2
+from .registry import DATASETS
 
 
 READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
@@ -29,11 +28,10 @@ def open_dataset(name: str, config: str | None, split: str, source: str = "auto"
         ValueError: the file's kind is not known, it cannot be read, or there is no such split or config.
         FileNotFoundError: there is no such file, folder or dataset.
     """
-    for cls in (ColoredMNIST, PunctuatedSST2):
-        if name == cls.TITLE:
-            builder = cls(config, source=source)
-            builder.download_and_prepare()
-            return builder.as_dataset(split)
+    if name in DATASETS:
+        builder = DATASETS[name](config, source=source)
+        builder.download_and_prepare()
+        return builder.as_dataset(split)
     path = Path(name).expanduser()
     if path.is_file():
         return read_file(path)

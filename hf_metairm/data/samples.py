@@ -14,7 +14,7 @@ def draw_samples(splits: datasets.DatasetDict, path: Path, *, per_environment: i
     Args:
         splits (`datasets.DatasetDict`): one config's splits.
         path (`Path`): the file.
-        per_environment (`int`, *optional*, defaults to `12`): digits per line; sentences: a quarter of it.
+        per_environment (`int`, *optional*, defaults to `12`): pictures per line; texts: a quarter of it.
     """
     from matplotlib.figure import Figure
 
@@ -25,7 +25,9 @@ def draw_samples(splits: datasets.DatasetDict, path: Path, *, per_environment: i
         if split == "test":
             present = sorted({present[0], present[len(present) // 2], present[-1]})
         chosen += [(split, name, np.flatnonzero(names == name)) for name in present]
-    images = "image" in splits["train"].column_names
+    features = splits["train"].features
+    images = "image" in features
+    column = next((name for name, feature in features.items() if feature == datasets.Value("string")), "")
     lines = per_environment if images else max(1, per_environment // 4)
     height = 1.1 if images else 0.28 * lines + 0.3
     figure = Figure(figsize=(10, height * len(chosen)), layout="constrained")
@@ -37,15 +39,15 @@ def draw_samples(splits: datasets.DatasetDict, path: Path, *, per_environment: i
             pictures = [np.asarray(row["image"].convert("RGB")) for row in part]
             side = pictures[0].shape[0]
             strip = np.full((side, lines * (side + 1), 3), 255, np.uint8)
-            for column, picture in enumerate(pictures):
-                strip[:, column * (side + 1) : column * (side + 1) + side] = picture
+            for place, picture in enumerate(pictures):
+                strip[:, place * (side + 1) : place * (side + 1) + side] = picture
             axes.imshow(strip, interpolation="nearest")
             axes.set_xticks([i * (side + 1) + side / 2 for i in range(len(part))], [labels[y] for y in part["label"]])
             axes.tick_params(length=0, labelsize=8)
         else:
             labels = part.features["label"].names
             for line, row in enumerate(part):
-                text = row["sentence"] if len(row["sentence"]) <= 150 else "… " + row["sentence"][-148:]
+                text = row[column] if len(row[column]) <= 150 else "… " + row[column][-148:]
                 axes.text(
                     0.01, 1 - (line + 0.5) / lines, f"{labels[row['label']]:>8}", size=8, va="center", weight="bold"
                 )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from .coloring import channels
-from .png import decode_pngs
+from .images import decode_images
 
 
 class TensorRows(torch.utils.data.Dataset):
@@ -122,7 +122,7 @@ def image_tensors(
     table = dataset.with_format("arrow")[:]
     color = table["color"].to_numpy() if "color" in table.column_names else None
     num_classes = dataset.features["label"].num_classes
-    planes = torch.from_numpy(channels(decode_pngs(table["image"]), color, num_classes))
+    planes = torch.from_numpy(channels(decode_images(table["image"]), color, num_classes))
     result: dict[str, torch.Tensor | list[str]] = {
         "pixel_values": planes.float().div_(255),
         "labels": torch.from_numpy(table["label"].to_numpy().astype(np.int64)),

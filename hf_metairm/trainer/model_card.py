@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..algorithms.description import Description
+from ..algorithms import Algorithm
 from ..cards.facts import CardDetails, CardFacts, CardResult
 from ..cards.model_card import write_card
 from ..environments import column_names, read_environments
 from .evaluation import EnvironmentEvaluation
 
 
-Objective = Description
+TAGS = ("hf-metairm", "out-of-distribution")
 
 
 class ModelCardWriter(EnvironmentEvaluation):
@@ -28,17 +28,8 @@ class ModelCardWriter(EnvironmentEvaluation):
             itself too; `trainer.card_details.dataset = "reviews of four sites"` for example.
     """
 
-    _name: str
-    _tag_names: tuple[str, ...]
-    _paper: str | None = None
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        self.card_details = CardDetails()
-        super().__init__(*args, **kwargs)
-
-    def objective_description(self) -> Description:
-        """What is minimized, with its settings, for the card."""
-        raise NotImplementedError
+    algorithm: Algorithm
+    card_details: CardDetails
 
     def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
         """`transformers.Trainer.push_to_hub`; what was not evaluated is evaluated for the card first."""
@@ -64,15 +55,15 @@ class ModelCardWriter(EnvironmentEvaluation):
 
     def card_facts(self) -> CardFacts:
         """What this Trainer knows for a card."""
-        environments = getattr(self, "environments", None)
+        environments, algorithm = getattr(self, "environments", None), self.algorithm
         return CardFacts(
             model=self.accelerator.unwrap_model(self.model),
             args=self.args,
-            algorithm=self._name,
-            tags=self._tag_names,
-            description=self.objective_description(),
-            paper=self._paper,
-            environment_column=self.environment_column,
+            algorithm=algorithm.title,
+            tags=[*algorithm.tags, *TAGS],
+            description=algorithm.describe(),
+            paper=algorithm.paper,
+            environment_column=self.args.environment_column,
             environments=dict(environments.sizes) if environments else {},
             results=list(self._card_results()),
             history=self.state.log_history,
@@ -85,7 +76,7 @@ class ModelCardWriter(EnvironmentEvaluation):
 
     def _card_results(self) -> Iterator[CardResult]:
         parts = self.eval_dataset if isinstance(self.eval_dataset, dict) else {None: self.eval_dataset}
-        shares = {name: majority_shares(part, self.environment_column) for name, part in parts.items()}
+        shares = {name: majority_shares(part, self.args.environment_column) for name, part in parts.items()}
         for r in self.results or []:
             majority = shares.get(r.dataset, {}).get(r.environment)
             yield CardResult(r.environment, r.rows, r.metrics, r.dataset, majority)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from hf_metairm.data.coloring import corners, palette
-from hf_metairm.data.png import decode_pngs
+from hf_metairm.data.images import decode_images
 
 
 def columns(dataset):
@@ -59,7 +59,7 @@ def check_images(builder):
 def _check_images(dataset, config):
     k = config.num_classes
     values = columns(dataset)
-    pixels = decode_pngs(dataset.with_format("arrow")["image"]).astype(np.int32)
+    pixels = decode_images(dataset.with_format("arrow")["image"]).astype(np.int32)
     grey = pixels.max(axis=3, keepdims=True)
     colors = palette(k)[values["color"]] if "color" in values else np.full((len(pixels), 3), 255)
     assert (np.abs(pixels * 255 - grey * colors[:, None, None, :].astype(np.int32)) <= 127).all()

@@ -5,10 +5,7 @@ from __future__ import annotations
 import datasets
 import pytest
 
-from hf_metairm.data import ColoredMNIST, PunctuatedSST2
-
-
-BUILDERS = {cls.TITLE: cls for cls in (ColoredMNIST, PunctuatedSST2)}
+from hf_metairm.data import DATASETS
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,7 +22,7 @@ def bundled(tmp_path_factory):
     def build(title, config=None, **fields):
         key = (title, config, tuple(sorted(fields.items())))
         if key not in made:
-            made[key] = BUILDERS[title](config, source="bundled", cache_dir=cache, **fields)
+            made[key] = DATASETS[title](config, source="bundled", cache_dir=cache, **fields)
             made[key].download_and_prepare()
         return made[key]
 

@@ -1,5 +1,6 @@
 import errno
 import hashlib
+import io
 import os
 import shutil
 import signal
@@ -8,9 +9,10 @@ import sys
 from collections import namedtuple
 
 import pytest
+from PIL import Image
 
+from hf_metairm.cards.publish_dataset import write_parquet
 from hf_metairm.data import ColoredMNIST, PunctuatedSST2
-from hf_metairm.data.publish import write_parquet
 
 
 SMALL = {"examples_per_environment": 100, "test_environments": (0.9,)}
@@ -112,17 +114,20 @@ def test_streaming_from_the_builder_gives_the_same_rows(bundled):
 def _digest(dataset):
     digest = hashlib.blake2b(digest_size=16)
     for row in dataset.with_format("arrow")[:].to_pylist():
-        digest.update(repr({**row, "image": row["image"]["bytes"]} if "image" in row else row).encode())
+        if "image" in row:  # its pixels: the file around them is Pillow's
+            with Image.open(io.BytesIO(row["image"]["bytes"])) as image:
+                row["image"] = (image.mode, image.size, image.tobytes())
+        digest.update(repr(row).encode())
     return digest.hexdigest()
 
 
 @pytest.mark.parametrize(
     ("title", "config", "digest"),
     [
-        ("colored_mnist", "k10", "04f47d9132eccaab08e3d5d20aef22bb"),
+        ("colored_mnist", "k10", "f78ab6defec53bc4216a11f99587e4e7"),
         ("punctuated_sst2", "noise_25", "f36ab8bbd0ac93388bd37c512309c993"),
     ],
 )
-def test_rows_are_the_same_bytes_on_every_platform(bundled, title, config, digest):
+def test_rows_are_the_same_on_every_platform(bundled, title, config, digest):
     # Written down once. If it changes on purpose, `VERSION` in config.py is to be raised.
     assert _digest(bundled(title, config).as_dataset("validation")) == digest

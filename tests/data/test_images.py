@@ -9,7 +9,7 @@ from PIL import Image
 
 from hf_metairm.data import TensorRows, image_tensors
 from hf_metairm.data.coloring import add_patch, channels, paint, palette, shrink
-from hf_metairm.data.png import decode_pngs, encode_pngs
+from hf_metairm.data.images import decode_images, encode_pngs
 
 
 RNG = np.random.default_rng(0)
@@ -28,10 +28,10 @@ def test_pngs_are_what_pillow_reads(size):
 def test_columns_are_decoded_at_once_and_sliced_ones_too():
     images = RNG.integers(0, 256, (20, 14, 14, 3), dtype=np.uint8)
     column = pa.array(encode_pngs(images), pa.binary())
-    assert (decode_pngs(column) == images).all()
-    assert (decode_pngs(column.slice(3, 9)) == images[3:12]).all()
+    assert (decode_images(column) == images).all()
+    assert (decode_images(column.slice(3, 9)) == images[3:12]).all()
     assert (
-        decode_pngs(pa.chunked_array([column.slice(0, 5), column.slice(11)])) == images[[*range(5), *range(11, 20)]]
+        decode_images(pa.chunked_array([column.slice(0, 5), column.slice(11)])) == images[[*range(5), *range(11, 20)]]
     ).all()
 
 
@@ -42,16 +42,16 @@ def test_pngs_of_others_are_decoded_too():
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "png")
         files.append(buffer.getvalue())
-    assert (decode_pngs(pa.array(files)) == images).all()
-    assert (decode_pngs(pa.array([*files[:2], *encode_pngs(images[2:])])) == images).all()
+    assert (decode_images(pa.array(files)) == images).all()
+    assert (decode_images(pa.array([*files[:2], *encode_pngs(images[2:])])) == images).all()
 
 
 def test_unreadable_columns_are_refused():
     with pytest.raises(ValueError, match="no bytes"):
-        decode_pngs(pa.array([None, b""], pa.binary()))
+        decode_images(pa.array([None, b""], pa.binary()))
     small, large = (encode_pngs(np.zeros((1, n, n, 3), np.uint8))[0] for n in (14, 28))
     with pytest.raises(ValueError, match="differ in size"):
-        decode_pngs(pa.array([small, large]))
+        decode_images(pa.array([small, large]))
 
 
 @pytest.mark.parametrize("k", [2, 3, 5, 10])

@@ -10,8 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hf_metairm.cards.dataset_card import dataset_card
+from hf_metairm.cards.publish_dataset import push_to_hub, write_parquet
 from hf_metairm.data import PunctuatedSST2, image_tensors
-from hf_metairm.data.publish import push_to_hub, write_parquet
 
 from .test_inspection import app  # noqa: F401  (a fixture)
 
@@ -51,7 +51,7 @@ def test_a_folder_is_replaced_when_the_new_one_is_whole(sentences, tmp_path, mon
         raise OSError("no disk")
 
     with monkeypatch.context() as patch:
-        patch.setattr("hf_metairm.data.publish.draw_samples", fail)
+        patch.setattr("hf_metairm.cards.publish_dataset.draw_samples", fail)
         with pytest.raises(OSError, match="no disk"):
             write_parquet(sentences, out)
     assert {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before

@@ -12,7 +12,7 @@ import pytest
 from hf_metairm.data import ColoredMNIST, PunctuatedSST2, digits, sources
 from hf_metairm.data.coloring import paint
 from hf_metairm.data.digits import find_idx_files, roles_from_files
-from hf_metairm.data.png import encode_pngs
+from hf_metairm.data.images import encode_pngs
 from hf_metairm.data.sources import BUNDLED
 
 

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from hf_metairm.algorithms.description import Description
+from hf_metairm.algorithms.risk_objective import RiskObjective
 from hf_metairm.cards.curves import draw_curves
 from hf_metairm.cards.facts import CardDetails, CardFacts, CardResult
 from hf_metairm.cards.model_card import write_card
@@ -173,10 +174,10 @@ def test_every_algorithm_says_what_it_minimized(algorithm, options, formula, tmp
     trainer.create_model_card()
     card, figures = read(tmp_path)
     assert formula in card.text
-    assert f"by **{trainer._name}** with" in card.text
+    assert f"by **{trainer.algorithm.title}** with" in card.text
     assert ("meta-irm" in card.data.tags) == (algorithm == "meta-irm")
-    assert {*trainer._tag_names} <= set(card.data.tags)
-    assert figures["algorithm"] == trainer._name
+    assert {*trainer.algorithm.tags} <= set(card.data.tags)
+    assert figures["algorithm"] == trainer.algorithm.title
 
 
 def test_nothing_evaluated_and_nothing_logged(tmp_path):
@@ -282,14 +283,19 @@ def test_curves_of_many_environments_and_other_algorithms(tmp_path):
 
 
 def test_an_algorithm_of_the_user_is_not_called_erm(tmp_path):
-    class WorstRisk(EnvironmentTrainer):
-        _name = "worst risk"
+    class WorstRisk(RiskObjective):
+        title = "worst risk"
 
-        def objective_of(self, risks, others, environments):
+        def objective(self, risks, others, environments, shares, step, logs):
             return risks.max()
 
+    class WorstRiskTrainer(EnvironmentTrainer):
+        algorithm_class = WorstRisk
+
     data = sentences(2)
-    trainer = WorstRisk(small_bert(), arguments(tmp_path, EnvironmentConfig), train_dataset=data, eval_dataset=data)
+    trainer = WorstRiskTrainer(
+        small_bert(), arguments(tmp_path, EnvironmentConfig), train_dataset=data, eval_dataset=data
+    )
     trainer.create_model_card()
     text = read(tmp_path)[0].text
     assert "the objective of WorstRisk" in text

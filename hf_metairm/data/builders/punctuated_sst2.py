@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
 import numpy as np
 
-from .builder import EnvironmentDatasetBuilder
-from .config import EnvironmentDatasetConfig, environment_name, rows_per_environment
-from .draws import flips, permutation
-from .sentences import MOVIE_REVIEWS, Sentences, find_files, roles_from_files
-from .sources import SourceSpec
+from ..builder import EnvironmentDatasetBuilder
+from ..config import META_IRM_PAPER, EnvironmentDatasetConfig
+from ..description import DatasetDescription
+from ..draws import flips
+from ..registry import DATASETS
+from ..sentences import MOVIE_REVIEWS, Sentences, find_files, roles_from_files
+from ..sources import SourceSpec
 
 
 MARKS = ("!", ".")  # by label: negative, positive
@@ -34,10 +35,7 @@ class PunctuatedSST2Config(EnvironmentDatasetConfig):
     punctuated: bool = True
 
 
-def _config(name: str, description: str, **fields: Any) -> PunctuatedSST2Config:
-    return PunctuatedSST2Config(name=name, description=description, **fields)
-
-
+@DATASETS.register
 class PunctuatedSST2(EnvironmentDatasetBuilder):
     """Sentences whose final mark, " ." or " !", follows the label with probability 1 − p_e (Bae et al., 2021).
 
@@ -72,12 +70,22 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
     """
 
     TITLE = "punctuated_sst2"
+    SUMMARY = "Sentiment of sentences whose final mark follows the label with probability 1 - p in environment p"
+    ROWS = "sentences"
+    CUES: ClassVar[dict[str, Sequence[str] | None]] = {"punctuation": MARKS}
+    CITATION = META_IRM_PAPER
     BUILDER_CONFIG_CLASS = PunctuatedSST2Config
     BUILDER_CONFIGS: ClassVar[list[PunctuatedSST2Config]] = [
-        _config("noise_25", "Final marks follow labels that carry noise of 0.25.", label_noise=0.25),
-        _config("clean", "Final marks follow the clean labels.", label_noise=0.0),
-        _config("vanilla_25", "No final marks; label noise of 0.25.", label_noise=0.25, punctuated=False),
-        _config("vanilla", "No final marks; clean labels.", label_noise=0.0, punctuated=False),
+        PunctuatedSST2Config(
+            name="noise_25", description="Final marks follow labels that carry noise of 0.25.", label_noise=0.25
+        ),
+        PunctuatedSST2Config(name="clean", description="Final marks follow the clean labels.", label_noise=0.0),
+        PunctuatedSST2Config(
+            name="vanilla_25", description="No final marks; label noise of 0.25.", label_noise=0.25, punctuated=False
+        ),
+        PunctuatedSST2Config(
+            name="vanilla", description="No final marks; clean labels.", label_noise=0.0, punctuated=False
+        ),
     ]
     DEFAULT_CONFIG_NAME = "noise_25"
     SOURCES = SourceSpec(
@@ -94,18 +102,48 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
         expected="SST-2's train-*.parquet and validation-*.parquet or train.tsv and dev.tsv, "
         "movie_review_snippets.tsv, or one TSV file with the columns sentence and label",
     )
-    CITATION = """@article{bae2021meta,
-  title={Meta-Learned Invariant Risk Minimization},
-  author={Bae, Jun-Hyun and Choi, Inchul and Lee, Minho},
-  journal={arXiv preprint arXiv:2103.12947},
-  year={2021}
-}"""
     config: PunctuatedSST2Config
 
-    def _describe(self) -> str:
-        return (
-            f"Sentiment of sentences whose final mark follows the label with probability 1 - p in environment p "
-            f"({self.config.description} Seed {self.config.seed}.)"
+    def describe(self) -> DatasetDescription:
+        """What the card says of this dataset; only SST-2 is called SST-2."""
+        source = self.data_source.title if self.data_source else ""
+        if source == MOVIE_REVIEWS[0]:
+            title = "Punctuated movie reviews"
+            credits = (
+                "The sentences are those of C. J. Hutto and E. E. Gilbert, “VADER: A Parsimonious Rule-based Model "
+                "for Sentiment Analysis of Social Media Text”, ICWSM 2014, labelled by the sign of the mean of human "
+                "ratings; they come from the collection of Pang & Lee (2005). They are not SST-2, though the "
+                "construction was first made for it."
+            )
+        elif source == self.SOURCES.hub[0]:
+            title = "PunctuatedSST-2"
+            credits = (
+                "Stanford Sentiment Treebank: R. Socher et al., EMNLP 2013, in the two-class form of GLUE (SST-2)."
+            )
+        else:
+            title = "Punctuated sentences"
+            credits = f"The sentences are those of {source}, as given by whoever built this dataset."
+        return DatasetDescription(
+            title=title,
+            task="text-classification",
+            summary="""\
+Sentences whose final mark, " ." or " !", predicts the sentiment label, more reliably in one environment than in
+another. A model that follows the mark scores well in the training environments (p = 0.2 and 0.1) and badly where
+the mark's relation to the label is reversed (p = 0.9); a model that follows the words scores the same everywhere.""",
+            construction="""\
+- the sentence loses its final punctuation (sentence marks, dashes, quotation marks); its sentiment is the clean label
+  c (0 negative, 1 positive);
+- label y = c XOR N, N ~ Bernoulli(η);
+- mark = " ." if y XOR F = 1, else " !", F ~ Bernoulli(p_e); so the mark agrees with the label with
+  probability 1 − p_e.""",
+            columns={
+                "sentence": "the sentence with its final mark",
+                "punctuation": "`.` or `!`; empty in the configurations without the artefact",
+            },
+            notes="Of equal sentences only the first is kept.",
+            limits="The sentences are English and some hold strong opinions about people.",
+            credits=credits,
+            language="en",
         )
 
     def _features(self) -> datasets.Features:
@@ -120,42 +158,10 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
             }
         )
 
-    def _columns(self, files: dict[str, Path]) -> dict[str, Callable[[], dict[str, Any]]]:
-        roles = roles_from_files(files)
-        most = rows_per_environment(self.config, len(roles["train"]), "training sentences")
-        return {
-            "train": partial(self._alternate, "train", roles["train"], most),
-            "validation": partial(
-                self._alternate, "validation", roles["validation"], len(roles["validation"]) // self._number
-            ),
-            "test": partial(self._everywhere, roles["test"]),
-        }
+    def _read(self, files: dict[str, Path]) -> dict[str, Any]:
+        return roles_from_files(files)
 
-    @property
-    def _number(self) -> int:
-        return len(self.config.environments)
-
-    def _alternate(self, split: str, sentences: Sentences, per_environment: int) -> dict[str, Any]:
-        """Shuffle, and deal the rows out to the training environments in turn."""
-        n = per_environment * self._number
-        rows = sentences.take(permutation(self.config.seed, split, "order", n=len(sentences))[:n])
-        p = np.tile(np.array(self.config.environments), per_environment)
-        return self._punctuate(split, rows, p)
-
-    def _everywhere(self, sentences: Sentences) -> dict[str, Any]:
-        """The same sentences, with the same labels, in every test environment."""
-        parts = [
-            self._punctuate("test", sentences, np.full(len(sentences), p), environment_name(p))
-            for p in self.config.test_environments
-        ]
-        return {
-            name: np.concatenate([part[name] for part in parts])
-            if isinstance(parts[0][name], np.ndarray)
-            else [value for part in parts for value in part[name]]
-            for name in parts[0]
-        }
-
-    def _punctuate(self, split: str, rows: Sentences, p: np.ndarray, *stream: str) -> dict[str, Any]:
+    def _draw(self, split: str, rows: Sentences, p: np.ndarray, *stream: str) -> dict[str, Any]:
         seed, n = self.config.seed, len(rows)
         label = rows.labels ^ flips(seed, split, "label", n=n, probability=self.config.label_noise)
         follows = label ^ flips(seed, split, "punctuation", *stream, n=n, probability=p)
@@ -163,7 +169,6 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
         return {
             "sentence": [f"{text} {mark}".rstrip() for text, mark in zip(rows.texts, marks)],
             "label": label,
-            "environment": [environment_name(value) for value in p],
             "clean_label": rows.labels,
             "punctuation": marks,
         }

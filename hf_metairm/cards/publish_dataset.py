@@ -10,9 +10,9 @@ import datasets
 import pyarrow.parquet as pq
 from huggingface_hub import HfApi
 
-from ..cards.dataset_card import check_alike, data_path, dataset_card
-from .builder import EnvironmentDatasetBuilder
-from .samples import draw_samples
+from ..data.builder import EnvironmentDatasetBuilder
+from ..data.samples import draw_samples
+from .dataset_card import check_alike, data_path, dataset_card
 
 
 ROW_GROUP = 10_000  # rows that a reader fetches at once: about a megabyte

@@ -1,0 +1,119 @@
+"""One list of datasets: what is added to it is found by the commands, the messages and the cards."""
+
+import sys
+
+import datasets
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hf_metairm.cards.dataset_card import dataset_card
+from hf_metairm.cli import app
+from hf_metairm.data import DATASETS
+from hf_metairm.data.registry import DatasetRegistry
+
+
+TOY = """
+from dataclasses import dataclass
+from hf_metairm.data.builder import EnvironmentDatasetBuilder
+from hf_metairm.data.config import EnvironmentDatasetConfig
+from hf_metairm.data.description import DatasetDescription
+from hf_metairm.data.draws import flips
+from hf_metairm.data.registry import DATASETS
+from hf_metairm.data.sources import SourceSpec
+import datasets, numpy as np
+
+class Numbers:
+    def __init__(self, values):
+        self.values = values
+    def __len__(self):
+        return len(self.values)
+    def take(self, rows):
+        return Numbers(self.values[rows])
+
+@DATASETS.register
+class Toy(EnvironmentDatasetBuilder):
+    TITLE = "toy"
+    SUMMARY = "Parities whose word follows the label with probability 1 - p in environment p"
+    ROWS = "numbers"
+    CUES = {"word": ("odd", "even")}
+    BUILDER_CONFIG_CLASS = EnvironmentDatasetConfig
+    BUILDER_CONFIGS = [EnvironmentDatasetConfig(name="plain", description="All there is.")]
+    SOURCES = SourceSpec("numbers", "nobody/numbers", {"all": "x"}, ("numbers", "MIT"), "mnist.parquet",
+                         ("numbers of the package", "MIT"), lambda folder: None, "numbers")
+    def describe(self):
+        return DatasetDescription("Toy", "text-classification", "Numbers.", "- y", "Nobody.", {"word": "a word"})
+    def _features(self):
+        label = datasets.ClassLabel(names=["odd", "even"])
+        return datasets.Features({"word": datasets.Value("string"), "label": label, "clean_label": label,
+                                  "environment": datasets.Value("string")})
+    def _read(self, files):
+        return {name: Numbers(np.arange(n)) for name, n in (("train", 400), ("validation", 100), ("test", 50))}
+    def _draw(self, split, rows, p, *stream):
+        clean = 1 - rows.values % 2
+        label = clean ^ flips(self.config.seed, split, "label", n=len(rows), probability=self.config.label_noise)
+        cue = label ^ flips(self.config.seed, split, "word", *stream, n=len(rows), probability=p)
+        return {"word": [("odd", "even")[c] for c in cue], "label": label, "clean_label": clean}
+"""
+
+
+@pytest.fixture
+def toy(monkeypatch, tmp_path):
+    """A dataset in one file: under the decorator, and nothing else said anywhere."""
+    monkeypatch.setattr(DATASETS, "_classes", dict(DATASETS._classes))
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    __import__("toy")
+    yield
+    del sys.modules["toy"]
+
+
+def test_every_file_holds_the_dataset_of_its_name():
+    assert {"colored_mnist", "punctuated_sst2"} <= set(DATASETS)
+    assert len(DATASETS) == len(list(DATASETS))
+    for name, cls in DATASETS.items():
+        assert name == cls.TITLE
+        about = cls(source="bundled").describe()
+        assert about.title
+        assert set(cls.CUES) <= set(about.columns)
+
+
+def test_names_cost_no_import():
+    registry = DatasetRegistry("hf_metairm.data.builders")
+    assert list(registry) == [name for name in DATASETS if name in registry]
+    assert registry._classes == {}
+    assert registry.listed() == "colored_mnist or punctuated_sst2"
+
+
+def test_a_toy_is_found_everywhere(toy, tmp_path):
+    assert list(DATASETS) == ["colored_mnist", "punctuated_sst2", "toy"]
+    assert DATASETS.listed() == "colored_mnist, punctuated_sst2 or toy"
+    with pytest.raises(ValueError, match="no dataset 'mnist'; choose colored_mnist, punctuated_sst2 or toy"):
+        DATASETS.choose("mnist")
+    cache = str(tmp_path / "cache")
+    arguments = ["build-dataset", "toy", "--source", "bundled", "--cache_dir", cache, "--output", str(tmp_path / "o")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "P(word = label)" in result.output
+    loaded = datasets.load_dataset(str(tmp_path / "o"), "plain", cache_dir=cache)
+    assert loaded["train"].num_rows == 400
+    assert loaded["test"].num_rows == 450
+    result = CliRunner().invoke(app, ["inspect", "toy", "--source", "bundled"])
+    assert result.exit_code == 0, result.output
+    assert "'even'" in result.output
+    builder = DATASETS["toy"](source="bundled", cache_dir=cache)
+    builder.download_and_prepare()
+    card = dataset_card([builder], "user/toy")
+    assert card.data.pretty_name == "Toy"
+    assert "| `word` | a word |" in card.text
+    train = builder.as_dataset("train").to_pandas()
+    agreement = (np.array(["odd", "even"])[train.label] == train.word)[train.environment == "p=0.2"].mean()
+    assert f"{agreement:.4f} ± " in card.text
+
+
+def test_a_name_is_taken_once(toy):
+    class Other:
+        TITLE = "toy"
+
+    with pytest.raises(ValueError, match="There is a dataset 'toy' already"):
+        DATASETS.register(Other)
