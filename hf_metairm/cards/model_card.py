@@ -65,7 +65,7 @@ def metadata(identity: Identity, energy: dict[str, float] | None) -> ModelCardDa
         tags=[*facts.tags, *kinds, *map(write.one_line, as_list(details.tags))],
         base_model=identity.base_model,
         datasets=identity.datasets or None,
-        metrics=[m.name for m in facts.measures] or None,
+        metrics=[m.name for m in facts.metrics] or None,
         model_name=identity.name,
         eval_results=measured.eval_results(identity) or None,
         co2_eq_emissions=energy
@@ -90,7 +90,7 @@ def sections(identity: Identity, energy: dict[str, float] | None) -> dict[str, A
         "see, are below.",
         "facts": _facts_table(identity),
         "notes": write.plain(details.notes) if details.notes else None,
-        "metric": write.plain(facts.measures[0].title.capitalize()) if len(facts.measures) == 1 else "Results",
+        "metric": write.plain(facts.metrics[0].title.capitalize()) if len(facts.metrics) == 1 else "Results",
         "results": measured.results_table(facts, details),
         "results_notes": measured.results_notes(facts, details, len(identity.labels)),
         "objective": training.objective_text(facts),
@@ -129,7 +129,7 @@ def for_machines(identity: Identity, energy: dict[str, float] | None) -> dict[st
                 **r.metrics,
                 "environment": r.environment,
                 "standard_error": next(
-                    (m.standard_error(r.metrics[m.name], r.rows) for m in facts.measures if m.name in r.metrics), None
+                    (m.standard_error(r.metrics[m.name], r.rows) for m in facts.metrics if m.name in r.metrics), None
                 ),
                 "rows": r.rows,
                 "majority": r.majority,

@@ -16,19 +16,19 @@ def results_table(facts: CardFacts, details: CardDetails) -> str | None:
     """A row for each environment and a column for each metric, ERM's beside it where it is known."""
     if not facts.results:
         return None
-    measures, baseline = facts.measures, details.baseline or {}
-    beside = {m.name for m in measures for values in baseline.values() if m.name in values}
+    metrics, baseline = facts.metrics, details.baseline or {}
+    beside = {m.name for m in metrics for values in baseline.values() if m.name in values}
     several = any(r.dataset is not None for r in facts.results)
     with_majority = _has_majority(facts)
     header = [*(["data"] if several else []), "environment", "rows"]
-    for m in measures:
-        header += [m.heading if len(measures) > 1 or beside else m.title, *([f"ERM's {m.title}"] * (m.name in beside))]
+    for m in metrics:
+        header += [m.heading if len(metrics) > 1 or beside else m.title, *([f"ERM's {m.title}"] * (m.name in beside))]
     header += ["most frequent class"] * with_majority
     rows = []
     for r in facts.results:
         cells = [write.code(r.dataset)] if several else []
         cells += ["all rows" if r.environment is None else write.code(r.environment), f"{r.rows:,}"]
-        for m in measures:
+        for m in metrics:
             cells.append(m.with_error(r.metrics.get(m.name), r.rows))
             if m.name in beside:
                 cells.append(m.with_error(baseline.get(r.environment or "", {}).get(m.name), r.rows))
@@ -42,10 +42,10 @@ def results_table(facts: CardFacts, details: CardDetails) -> str | None:
 def results_notes(facts: CardFacts, details: CardDetails, classes: int) -> str:
     """What a reader of the table must know, as sentences."""
     notes = []
-    shares = [m for m in facts.measures if m.share]
+    shares = [m for m in facts.metrics if m.share_of_rows]
     if shares:
         notes.append(
-            f"{'In percent' if len(shares) == len(facts.measures) else write.names(m.name for m in shares)}, ± the "
+            f"{'In percent' if len(shares) == len(facts.metrics) else write.names(m.name for m in shares)}, ± the "
             "binomial standard error of the rows it was measured on; no other seed is in it."
         )
     if _has_majority(facts):
@@ -68,10 +68,10 @@ def worst_sentence(facts: CardFacts) -> str | None:
     worst = facts.worst
     if worst is None:
         return None
-    m = facts.measures[0]
+    m = facts.metrics[0]
     return (
         f"Of what was measured it does worst in {write.code(worst.environment)}: "
-        f"{m.title} {m.with_error(worst.metrics[m.name], worst.rows)}{' percent' * m.share}. "
+        f"{m.title} {m.with_error(worst.metrics[m.name], worst.rows)}{' percent' * m.share_of_rows}. "
         "Expect other places to be like that rather than like the mean."
     )
 
@@ -79,7 +79,7 @@ def worst_sentence(facts: CardFacts) -> str | None:
 def draw_results(identity: Identity, file: Path) -> bool:
     """The first metric as a picture; says whether there was something to draw, and else removes what is there."""
     facts, details, classes = identity.facts, identity.details, len(identity.labels)
-    m = next(iter(facts.measures), None)
+    m = next(iter(facts.metrics), None)
     found = {
         "/".join(p for p in (r.dataset, r.environment) if p is not None): r
         for r in facts.results
@@ -98,7 +98,7 @@ def draw_results(identity: Identity, file: Path) -> bool:
         unseen=[name for name, r in found.items() if facts.is_unseen(r)],
         worst=next((name for name, r in found.items() if r is facts.worst), None),
         baseline={name: value for name, value in erm.items() if value is not None},
-        lines={f"guessing among {classes} classes": 1 / classes} if m.share and classes > 1 else {},
+        lines={f"guessing among {classes} classes": 1 / classes} if m.share_of_rows and classes > 1 else {},
         column=details.environment_column or facts.environment_column,
         title=f"{facts.algorithm}, {m.title}",
     )
@@ -137,4 +137,4 @@ def eval_results(identity: Identity) -> list[EvalResult]:
 
 
 def _has_majority(facts: CardFacts) -> bool:
-    return any(m.share for m in facts.measures) and any(r.majority is not None for r in facts.results)
+    return any(m.share_of_rows for m in facts.metrics) and any(r.majority is not None for r in facts.results)

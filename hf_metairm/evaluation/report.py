@@ -24,7 +24,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     results = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False)
     (folder / "results.json").write_text(results + "\n", encoding="utf-8")
     (folder / "table.md").write_text(markdown(evaluation), encoding="utf-8")
-    draw(evaluation, folder / f"{evaluation.measure.name}.png")
+    draw(evaluation, folder / f"{evaluation.metric.name}.png")
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
@@ -52,13 +52,13 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
 
 def result_cells(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table: every environment, then the mean over them, the worst of them, and all rows."""
-    measure, worst = evaluation.measure, evaluation.worst_environment
-    others = [name for name in evaluation.overall if name != measure.name]
-    with_interval = [f"{100 * evaluation.confidence:.0f} % interval"] if measure.share else []
+    metric, worst = evaluation.metric, evaluation.worst_environment
+    others = [name for name in evaluation.overall if name != metric.name]
+    with_interval = [f"{100 * evaluation.confidence:.0f} % interval"] if metric.share_of_rows else []
 
     def row(name: str, rows: str, value: float, interval: Interval | None, *more: str) -> list[str]:
-        span = "" if interval is None else " to ".join(map(measure.number, interval))
-        return [name, rows, measure.number(value), *([span] if with_interval else []), *more]
+        span = "" if interval is None else " to ".join(map(metric.number, interval))
+        return [name, rows, metric.number(value), *([span] if with_interval else []), *more]
 
     blank = [""] * (len(others) + 2)
     cells = [
@@ -76,8 +76,8 @@ def result_cells(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     cells.append(row("mean over environments", "", evaluation.mean, evaluation.mean_interval, *blank))
     cells.append(row("worst environment", "", evaluation.worst, evaluation.worst_interval, *blank))
     over_all = [f"{evaluation.overall[name]:.4g}" for name in others]
-    cells.append(row("all rows", f"{evaluation.rows:,}", evaluation.overall[measure.name], None, *over_all, "", ""))
-    return ["environment", "rows", measure.heading, *with_interval, *others, "majority, %", ""], cells
+    cells.append(row("all rows", f"{evaluation.rows:,}", evaluation.overall[metric.name], None, *over_all, "", ""))
+    return ["environment", "rows", metric.heading, *with_interval, *others, "majority, %", ""], cells
 
 
 def confusions(evaluation: Evaluation) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -97,7 +97,7 @@ def caption(evaluation: Evaluation) -> str:
     """What the intervals and the column beside them are."""
     guessing = f"guessing among {len(evaluation.labels)} classes: {100 / len(evaluation.labels):.1f} %"
     majority = f"majority: the most frequent class; {guessing}"
-    return f"intervals: Wilson's, over the rows; {majority}" if evaluation.measure.share else majority
+    return f"intervals: Wilson's, over the rows; {majority}" if evaluation.metric.share_of_rows else majority
 
 
 def markdown(evaluation: Evaluation) -> str:

@@ -28,6 +28,7 @@ class ModelCardWriter(EnvironmentEvaluation):
             itself too; `trainer.card_details.dataset = "reviews of four sites"` for example.
     """
 
+    args: Any  # an `EnvironmentConfig`
     algorithm: Algorithm
     card_details: CardDetails
 
@@ -79,7 +80,7 @@ class ModelCardWriter(EnvironmentEvaluation):
         shares = {name: majority_shares(part, self.args.environment_column) for name, part in parts.items()}
         for r in self.results or []:
             majority = shares.get(r.dataset, {}).get(r.environment)
-            yield CardResult(r.environment, r.rows, r.metrics, r.dataset, majority)
+            yield CardResult(r.environment, r.rows, r.numbers, r.dataset, majority)
 
     def _evaluate_for_card(self) -> None:
         if self.eval_dataset is not None and self.results is None:
@@ -87,14 +88,14 @@ class ModelCardWriter(EnvironmentEvaluation):
 
 
 def majority_shares(dataset: Any, environment_column: str) -> dict[str | None, float]:
-    """The share of the most frequent class in each environment of a dataset; nothing where classes are no integers."""
-    columns = column_names(dataset) if hasattr(dataset, "__len__") else []
+    """The share of the most frequent class in each environment of a dataset; nothing where a row has not one."""
+    columns = column_names(dataset) if hasattr(dataset, "column_names") else []
     label = next((c for c in ("labels", "label", "label_ids") if c in columns), None)
-    if label is None or not hasattr(dataset, "column_names"):
+    if label is None:
         return {}
-    rows = dataset.with_format("numpy", columns=[label])[:] if hasattr(dataset, "with_format") else dataset
-    labels = np.asarray(rows[label])
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or not len(labels) or labels.min() < 0:
+    try:
+        labels = read_environments(dataset, label).ids  # Classes are read as environments are.
+    except ValueError:
         return {}
     places: Mapping[str | None, np.ndarray] = {None: np.ones(len(labels), bool)}
     if environment_column in columns:

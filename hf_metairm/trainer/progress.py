@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from transformers import PrinterCallback, ProgressCallback
 
-from ..cards.measure import Measure
+from ..metrics import metric_named
 from .progress_streams import printing_above
 from .progress_view import Snapshot, evaluation_lines, line, table
 
@@ -95,12 +95,12 @@ class EnvironmentProgress(ProgressCallback):
 
     def _take_results(self, metrics: dict[str, float]) -> bool:
         shown, trained = self.snapshot, getattr(self.trainer.environments, "names", ())
-        found = [r for r in self.trainer.found if r.environment is not None and r.metrics]
+        found = [r for r in self.trainer.found if r.environment is not None and r.numbers]
         for result in found:
             dataset = result.dataset or _dataset_of(metrics)
             name = f"{dataset}/{result.environment}" if dataset else result.environment
-            shown.measure = Measure.named(next(iter(result.metrics)))
-            shown.results[name] = result.metrics[shown.measure.name]
+            shown.metric = metric_named(next(iter(result.numbers)))
+            shown.results[name] = result.numbers[shown.metric.name]
             if trained and result.environment not in trained:
                 shown.unseen.add(name)
         return bool(found)

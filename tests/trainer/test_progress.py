@@ -14,7 +14,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMTrainer
-from hf_metairm.cards.measure import Measure
+from hf_metairm.metrics import metric_named
 from hf_metairm.trainer.progress import EnvironmentProgress
 from hf_metairm.trainer.progress_view import Snapshot, evaluation_lines, line, table
 
@@ -126,7 +126,7 @@ def test_the_table_fits_the_terminal(environments, height, width):
     shown = Snapshot(
         step=30, steps=100, started=0.0, loss=2.0, gradient_norm=1.0, sigma=0.1, sigma_of="meta-losses",
         risks={name: k / 10 for k, name in enumerate(names)},
-        measure=Measure.named("accuracy"), results={name: 0.9 - k / 100 for k, name in enumerate(names)},
+        metric=metric_named("accuracy"), results={name: 0.9 - k / 100 for k, name in enumerate(names)},
         evaluated_at=20,
     )  # fmt: skip
     out = console(terminal=False, width=width, height=height)
@@ -173,13 +173,13 @@ def test_results_of_several_datasets(tmp_path):
 
 
 def test_unseen_sites_are_marked_and_many_or_long_names_get_a_row_each():
-    measure = Measure.named("mae")
-    few = Snapshot(step=1, steps=2, measure=measure, results={"rome": 0.25, "oslo": 3.5}, unseen={"oslo"})
+    metric = metric_named("mae")
+    few = Snapshot(step=1, steps=2, metric=metric, results={"rome": 0.25, "oslo": 3.5}, unseen={"oslo"})
     assert evaluation_lines(few) == (
         "step 1/2  evaluation: worst mae 3.5 in oslo (unseen), mean 1.875  rome 0.25  oslo (unseen) 3.5"
     )
     names = ["the hospital of the saints of a", "the hospital of the saints of b", "c"]
-    long = Snapshot(measure=measure, results={name: float(k) for k, name in enumerate(names)})
+    long = Snapshot(metric=metric, results={name: float(k) for k, name in enumerate(names)})
     lines = evaluation_lines(long).splitlines()
     assert lines[1:] == [f"  {name:31}  {value:g}" for name, value in long.results.items()]
     out = console(terminal=False, width=90)
