@@ -105,7 +105,7 @@ def over_environments(found: Mapping[str, Mapping[str, Any]], taken: Collection[
             key = f"{name}_{metric}"
             flat[f"environment_{key}" if key in flat or key in taken or name in RESERVED_NAMES else key] = value
     for metric in next(iter(found.values()), {}):
-        named = {name: metrics.get(metric) for name, metrics in found.items()}
+        named: dict[str, Any] = {name: metrics.get(metric) for name, metrics in found.items()}
         if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in named.values()):
             flat[f"worst_environment_{metric}"] = named[metric_named(metric).worst(named)]
             flat[f"mean_environment_{metric}"] = float(np.mean(list(named.values())))

@@ -55,7 +55,6 @@ class MetaIRMSettings(AlgorithmSettings):
         metadata={
             "help": "forward or central.",
             "choices": SCHEMES,
-            "used_if": {"meta_gradient": "finite_difference"},
         },
     )
     outer_environments: str = field(
@@ -73,6 +72,8 @@ class MetaIRMSettings(AlgorithmSettings):
     penalty_anneal_steps: int = field(
         default=0, metadata={"help": "Before this step the weight is at most 1; from it on, whole."}
     )
+
+    used_if = {"finite_difference_scheme": {"meta_gradient": "finite_difference"}}  # noqa: RUF012
 
     @property
     def fewest_environments(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Settings:
@@ -12,6 +13,9 @@ class Settings:
     The root of every dataclass of settings. One that combines several with `TrainingArguments` lists that one last, so
     that its `__post_init__` comes first and the checks see its fields, too.
     """
+
+    used_if: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Of a field that only counts with another's value: which field, and which value."""
 
     def __post_init__(self) -> None:
         following = getattr(super(), "__post_init__", None)

@@ -47,7 +47,8 @@ def own_fields(args: Any) -> list[Any]:
     """
     The fields that a Config has beyond `TrainingArguments`, but for secrets.
 
-    A field that only counts with another's value says so in its metadata: `"used_if": {"meta_gradient": "exact"}`.
+    A field that only counts with another's value says so in the class's `used_if`:
+    `{"finite_difference_scheme": {"meta_gradient": "finite_difference"}}`.
     """
     known = {f.name for f in fields(TrainingArguments)}
     return [f for f in fields(args) if f.name not in known and not write.is_secret(f.name)]
@@ -81,7 +82,7 @@ def all_settings(args: Any) -> dict[str, Any]:
 
 
 def _is_used(field: Any, args: Any) -> bool:
-    needed = field.metadata.get("used_if", {})
+    needed = getattr(type(args), "used_if", {}).get(field.name, {})
     return _is_on(field.name, getattr(args, field.name)) and all(getattr(args, k) == v for k, v in needed.items())
 
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from hf_metairm.data.registry import DATASETS
+
 
 Dataset = Annotated[
     str,
-    typer.Argument(
-        help="colored_mnist, punctuated_sst2, a file (Parquet, CSV, TSV, JSON), a folder or a Hub dataset."
-    ),
+    typer.Argument(help=f"{', '.join(DATASETS)}, a file (Parquet, CSV, TSV, JSON), a folder or a Hub dataset."),
 ]
 Config = Annotated[str | None, typer.Option("--config", help="The dataset's config.")]
 Split = Annotated[str, typer.Option(help="The split; several as in 'validation+test'.")]

@@ -51,7 +51,7 @@ class Exact(Kind[SwappingOracle]):
     def linearize(self, oracle: SwappingOracle, environment: Environment, point: Vector) -> Linearization:
         """The gradient with its graph, or the means to build it once more."""
         parts = oracle.batches[environment]
-        leaves = [p if isinstance(p, nn.Parameter) else nn.Parameter(p.detach()) for p in point]
+        leaves: Vector = [p if isinstance(p, nn.Parameter) else nn.Parameter(p.detach()) for p in point]
         randomness = Randomness(leaves[0].device)
         graph: Vector | None = None
         if len(parts) == 1:

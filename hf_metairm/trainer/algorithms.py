@@ -98,7 +98,7 @@ class _Trainers(Mapping[str, tuple[type[EnvironmentTrainer], Any]]):
 
 def _made_for(algorithm: type[Algorithm]) -> tuple[type[EnvironmentTrainer], type]:
     bases = (EnvironmentSettings, algorithm.Settings, TrainingArguments)
-    config = dataclass(make_dataclass(f"{algorithm.__name__}Config", [], bases=bases))
+    config: type = dataclass(make_dataclass(f"{algorithm.__name__}Config", [], bases=bases))
     members = {"algorithm_class": algorithm, "config_class": config, "__doc__": algorithm.__doc__}
     return type(f"{algorithm.__name__}Trainer", (EnvironmentTrainer,), members), config
 

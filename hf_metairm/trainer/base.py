@@ -14,11 +14,9 @@ from ..algorithms import Algorithm, Step
 from ..algorithms.erm import ERM
 from ..cards.facts import CardDetails
 from ..gradients import Part, as_parts, trainable_parameters
-from .checkpoint import CheckpointedState
 from .checks import check_before_training, check_data, check_setting
 from .configs import EnvironmentConfig
 from .data import EnvironmentData
-from .evaluation import EnvironmentEvaluation
 from .model_card import ModelCardWriter
 from .progress import close_progress, install_progress
 from .risk import TrainerRisk
@@ -28,7 +26,7 @@ from .settings import EnvironmentSettings
 AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class EnvironmentTrainer(ModelCardWriter, EnvironmentEvaluation, CheckpointedState, EnvironmentData):
+class EnvironmentTrainer(ModelCardWriter, EnvironmentData):
     """
     Empirical risk minimization on environment-balanced batches, and the base of every Trainer of this library.
 
@@ -232,4 +230,4 @@ def _as_named(cls: type, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
         and c.__module__.partition(".")[0] not in (mine, "tests")
         and issubclass(c, Trainer)
     )
-    return inspect.signature(behind.__init__).bind_partial(*args, **kwargs)  # type: ignore[misc]
+    return inspect.signature(behind.__init__).bind_partial(*args, **kwargs)

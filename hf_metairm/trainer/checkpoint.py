@@ -22,7 +22,10 @@ class CheckpointedState(Trainer):
     the environments. Without it a resumed run is another run.
     """
 
-    algorithm: Algorithm
+    @property
+    def algorithm(self) -> Algorithm:
+        """What is trained by, with its state."""
+        raise NotImplementedError
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)

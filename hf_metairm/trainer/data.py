@@ -92,7 +92,7 @@ class EnvironmentData(Trainer):
 
     def probe(self, rows: list[int]) -> Any:
         """A few rows of the training dataset, collated as in training: `{environment: inputs}` on the device."""
-        dataset = self.train_dataset
+        dataset: Any = self.train_dataset
         some = dataset.select(rows) if hasattr(dataset, "select") else torch.utils.data.Subset(dataset, rows)
         environments = self.environments
         assert environments is not None

@@ -9,14 +9,14 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, IterableDataset, Subset
+from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer
-from transformers.trainer_pt_utils import nested_concat
 from transformers.trainer_utils import EvalLoopOutput
 
-from ..environments import column_names, has_environments, read_environments, rows_by_environment
+from ..environments import has_environments, read_environments, rows_by_environment
 from ..metrics import LOSS, over_environments
-from .accuracy import Accuracy
+from .environment_rows import SomeRows, environment_parts
+from .predictions import Recorder, WithAccuracy, arrays, class_ids, take
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class EnvironmentEvaluation(Trainer):
     environment by environment, each through the ordinary evaluation loop, so every row passes the model once.
     """
 
+    args: Any
+    eval_dataset: Any
     _found: Sequence[EnvironmentResult] = ()
     _results: Sequence[EnvironmentResult] = ()
     _results_step: int | None = None
@@ -81,7 +83,7 @@ class EnvironmentEvaluation(Trainer):
 
         A dictionary of datasets is evaluated one by one, as in a plain Trainer; each may hold several environments.
         """
-        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        dataset: Any = self.eval_dataset if eval_dataset is None else eval_dataset
         if isinstance(dataset, dict):
             metrics: dict[str, float] = {}
             results: list[EnvironmentResult] = []
@@ -91,7 +93,7 @@ class EnvironmentEvaluation(Trainer):
                 results += [replace(result, dataset=name) for result in self._found]
             self._results, self._results_step = results, self.state.global_step
             return metrics
-        rows = self.eval_dataset[dataset] if isinstance(dataset, str) else dataset
+        rows: Any = self.eval_dataset[dataset] if isinstance(dataset, str) else dataset
         self._parts = (
             environment_parts(rows, self.args.environment_column)
             if has_environments(rows, self.args.environment_column)
@@ -117,18 +119,18 @@ class EnvironmentEvaluation(Trainer):
             if known and self.compute_metrics is not None and not self.args.batch_eval_metrics:
                 found = self._metrics_of_rows(test_dataset, output)
                 named = {f"{metric_key_prefix}_{k}": v for k, v in over_environments(found).items()}
-                return output._replace(metrics={**named, **output.metrics})
+                return output._replace(metrics={**named, **(output.metrics or {})})
         return output
 
     def _metrics_of_rows(self, dataset: Any, output: Any) -> dict[str, dict[str, Any]]:
         """`compute_metrics` on the predictions for each environment's rows; nothing if they are not one a row."""
-        columns = [*_arrays(output.predictions), *_arrays(output.label_ids)]
+        columns = [*arrays(output.predictions), *arrays(output.label_ids)]
         if not columns or any(not isinstance(c, np.ndarray) or len(c) != len(dataset) for c in columns):
             return {}
         environments = read_environments(dataset, self.args.environment_column)
         found = {}
         for rows, e in zip(*rows_by_environment(environments.ids)):
-            part = EvalPrediction(_take(output.predictions, rows), _take(output.label_ids, rows))
+            part = EvalPrediction(take(output.predictions, rows), take(output.label_ids, rows))
             found[environments.names[e]] = dict(self.compute_metrics(part))  # type: ignore[misc]
         return found
 
@@ -167,7 +169,7 @@ class EnvironmentEvaluation(Trainer):
         )
         first = next(iter(parts.values()), dataset)
         rows = range(min(2, len(first)))
-        few = first.select(rows) if hasattr(first, "select") else _Rows(first, list(rows))
+        few = first.select(rows) if hasattr(first, "select") else SomeRows(first, list(rows))
         with self._default_metric(drop_others=True):
             alone = True if self.compute_metrics is None else None
             output = self.evaluation_loop(self._loader_of(few), "Evaluation", alone, None, prefix)
@@ -203,7 +205,7 @@ class EnvironmentEvaluation(Trainer):
         overall = self.compute_metrics
         recorder = None
         if overall is not None and not self.args.batch_eval_metrics:
-            self.compute_metrics = recorder = _Recorder(overall)
+            self.compute_metrics = recorder = Recorder(overall)
         outputs: dict[str, EvalLoopOutput] = {}
         try:
             for name, rows in parts.items():
@@ -221,7 +223,8 @@ class EnvironmentEvaluation(Trainer):
         if hasattr(self, "model_preparation_time"):
             metrics[f"{metric_key_prefix}_model_preparation_time"] = self.model_preparation_time
         rows_seen = sum(result.rows for result in self._found)
-        return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=rows_seen)
+        nothing: Any = None
+        return EvalLoopOutput(nothing, nothing, metrics=metrics, num_samples=rows_seen)
 
     def _loader_of(self, rows: Any) -> DataLoader:
         """A DataLoader of one environment's rows, of which nothing is kept after it was used."""
@@ -233,7 +236,7 @@ class EnvironmentEvaluation(Trainer):
         getattr(self, "_eval_dataloaders", {}).pop("eval", None)
         return loader
 
-    def _result(self, name: str | None, output: EvalLoopOutput, prefix: str) -> EnvironmentResult:
+    def _result(self, name: str | None, output: Any, prefix: str) -> EnvironmentResult:
         metrics = {key.removeprefix(f"{prefix}_"): value for key, value in output.metrics.items()}
         metrics.pop("model_preparation_time", None)
         return EnvironmentResult(name, output.num_samples, metrics.pop(LOSS.name, None), metrics)
@@ -261,7 +264,7 @@ class EnvironmentEvaluation(Trainer):
         own = self.compute_metrics
         if not self.args.prediction_loss_only and not self.args.batch_eval_metrics:
             classes = getattr(getattr(self.model, "config", None), "num_labels", None)
-            self.compute_metrics = _WithAccuracy(own, classes)
+            self.compute_metrics = WithAccuracy(own, classes)
             self._classes_wanted = (classes,) if own is None and drop_others else None
         try:
             yield
@@ -279,123 +282,5 @@ class EnvironmentEvaluation(Trainer):
         return loss, logits, labels
 
 
-class _WithAccuracy:
-    """`compute_metrics` of the user, with accuracy beside it where the task is single-label classification."""
-
-    def __init__(self, own: Any, classes: int | None):
-        self.own, self.classes = own, classes
-
-    def __call__(self, prediction: EvalPrediction) -> dict[str, Any]:
-        found = dict(self.own(prediction)) if self.own is not None else {}
-        ids = class_ids(prediction.predictions, prediction.label_ids, self.classes)
-        if ids is not None:
-            rows = {"predictions": ids, "references": np.asarray(prediction.label_ids)}
-            found = {**Accuracy(keep_in_memory=True).compute(**rows), **found}
-        return found
-
-
-class _Recorder:
-    """A `compute_metrics` that remembers what it was called with, so that it can be called once more for all."""
-
-    def __init__(self, compute: Any):
-        self.compute = compute
-        self.predictions: list[EvalPrediction] = []
-
-    def __call__(self, prediction: EvalPrediction) -> dict[str, Any]:
-        self.predictions.append(prediction)
-        return self.compute(prediction)
-
-    def joint(self) -> dict[str, Any]:
-        """The metrics of everything it was called with."""
-        fields = {}
-        for name in ("predictions", "label_ids", "inputs", "losses"):
-            values = [getattr(p, name, None) for p in self.predictions]
-            fields[name] = None if any(v is None for v in values) else _joined(values)
-        return self.compute(EvalPrediction(**fields))
-
-
-def _joined(values: list[Any]) -> Any:
-    """Arrays, lists of batches, or tuples of these, one after another; arrays of different width are padded."""
-    if isinstance(values[0], list):
-        return [batch for value in values for batch in value]
-    total = values[0]
-    for value in values[1:]:
-        total = nested_concat(total, value, padding_index=-100)
-    return total
-
-
-def class_ids(predictions: Any, labels: Any, classes: int | None) -> Any:
-    """
-    The predicted class of each row, or `None` where this is not single-label classification.
-
-    Of several outputs the logits are the one matrix with a column for each class.
-
-    Args:
-        predictions (array, tensor or tuple of these): what the model gave.
-        labels (array or tensor): the references.
-        classes (`int`, *optional*): how many classes the model has; any number of columns if `None`.
-    """
-    if not hasattr(labels, "ndim") or labels.ndim != 1 or "int" not in str(labels.dtype):
-        return None
-    several = predictions if isinstance(predictions, (tuple, list)) else [predictions]
-    matrices = [
-        p
-        for p in several
-        if hasattr(p, "ndim") and p.ndim == 2 and len(p) == len(labels) and p.shape[1] >= 2
-        and (classes is None or p.shape[1] == classes)
-    ]  # fmt: skip
-    if not matrices or (len(matrices) > 1 and classes is not None):
-        return None
-    return matrices[0].argmax(-1)
-
-
-def environment_parts(dataset: Any, column: str) -> dict[str, Any]:
-    """
-    The rows of each environment as a dataset of its own, by name. A stream is read once, into memory.
-
-    Raises:
-        ValueError: see [`~hf_metairm.environments.read_environments`].
-    """
-    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
-        return _stream_parts(dataset, column)
-    environments = read_environments(dataset, column)
-    parts = {}
-    for rows, e in zip(*rows_by_environment(environments.ids)):
-        name = environments.names[e]
-        parts[name] = dataset.select(rows) if hasattr(dataset, "select") else _Rows(dataset, rows.tolist())
-    return parts
-
-
-def _stream_parts(dataset: Any, column: str) -> dict[str, list[Any]]:
-    names = getattr((getattr(dataset, "features", None) or {}).get(column), "names", None)
-    parts: dict[str, list[Any]] = {}
-    for row in dataset:
-        value = row[column]
-        parts.setdefault(names[value] if names else str(value), []).append(row)
-    return dict(sorted(parts.items()))
-
-
-class _Rows(Subset):
-    """Some rows of a dataset, with its columns' names and its whole batches where it gives any."""
-
-    def __init__(self, dataset: Any, indices: list[int]):
-        super().__init__(dataset, indices)
-        self.column_names = column_names(dataset)
-
-    def __getitems__(self, indices: list[int]) -> Any:
-        rows = [self.indices[k] for k in indices]
-        if callable(getattr(self.dataset, "__getitems__", None)):
-            return self.dataset.__getitems__(rows)  # type: ignore[attr-defined]
-        return [self.dataset[k] for k in rows]
-
-
 def _prefixed(metrics: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {f"{prefix}_{key}": value for key, value in metrics.items()}
-
-
-def _arrays(values: Any) -> list[Any]:
-    return [] if values is None else list(values) if isinstance(values, (tuple, list)) else [values]
-
-
-def _take(values: Any, rows: np.ndarray) -> Any:
-    return tuple(_take(v, rows) for v in values) if isinstance(values, tuple) else values[rows]

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ..algorithms import Algorithm
 from ..cards.facts import CardDetails, CardFacts, CardResult
 from ..cards.model_card import write_card
 from ..environments import column_names, read_environments
+from .checkpoint import CheckpointedState
 from .evaluation import EnvironmentEvaluation
 
 
 TAGS = ("hf-metairm", "out-of-distribution")
 
 
-class ModelCardWriter(EnvironmentEvaluation):
+class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
     """
     The part of [`EnvironmentTrainer`] that writes the card of what it trained.
 
@@ -29,7 +29,6 @@ class ModelCardWriter(EnvironmentEvaluation):
     """
 
     args: Any  # an `EnvironmentConfig`
-    algorithm: Algorithm
     card_details: CardDetails
 
     def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:

@@ -28,7 +28,7 @@ class TrainerRisk:
     def __call__(self, model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
         """The mean loss, a scalar."""
         with self._own_rows_only(), self.trainer.compute_loss_context_manager():
-            loss = self.trainer.compute_loss(model, dict(inputs), num_items_in_batch=self._num_items(inputs))
+            loss: Any = self.trainer.compute_loss(model, dict(inputs), num_items_in_batch=self._num_items(inputs))
         return loss
 
     def evaluate(self, model: nn.Module, inputs: Mapping[str, Any]) -> Evaluation:

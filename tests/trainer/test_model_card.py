@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -307,8 +307,12 @@ def test_an_algorithm_of_the_user_is_not_called_erm(tmp_path):
 def test_only_settings_that_were_used_and_the_column_as_the_user_calls_it(tmp_path):
     @dataclass
     class Config(MetaIRMConfig):
-        scheme_of_exact: str = field(default="fast", metadata={"used_if": {"meta_gradient": "exact"}})
-        scheme_of_others: str = field(default="slow", metadata={"used_if": {"meta_gradient": "finite_difference"}})
+        scheme_of_exact: str = "fast"
+        scheme_of_others: str = "slow"
+        used_if = {  # noqa: RUF012
+            "scheme_of_exact": {"meta_gradient": "exact"},
+            "scheme_of_others": {"meta_gradient": "finite_difference"},
+        }
         service_token: str = "tell-nobody"
 
     data = sentences(2)
