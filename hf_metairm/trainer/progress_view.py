@@ -35,7 +35,8 @@ class Snapshot:
         metric ([`Metric`]): the metric of the results.
         results (`dict[str, float]`), evaluated_at (`int`): of the last evaluation, by environment; its step.
         unseen (`set[str]`): which of them training does not see.
-        evaluating (`tuple[int, int]`, *optional*): batches done and in all while an evaluation runs.
+        evaluating (`tuple[int, int]`, *optional*): batches done and in all while an evaluation runs; 0 in all where
+            that is not known.
     """
 
     step: int = 0
@@ -51,7 +52,7 @@ class Snapshot:
     results: dict[str, float] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
     evaluated_at: int = 0
-    evaluating: tuple[int, int | None] | None = None
+    evaluating: tuple[int, int] | None = None
 
     @property
     def time_left(self) -> str:

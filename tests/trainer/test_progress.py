@@ -191,6 +191,24 @@ def test_unseen_sites_are_marked_and_many_or_long_names_get_a_row_each():
     assert "0.25" in rows["rome"]
 
 
+def test_batches_of_all_environments_are_counted(tmp_path):
+    counts, bars = [], []
+
+    class Watch(TrainerCallback):
+        def on_prediction_step(self, args, state, control, **kwargs):
+            (callback,) = [c for c in made.callback_handler.callbacks if isinstance(c, EnvironmentProgress)]
+            counts.append(callback.snapshot.evaluating)
+            bars.append(callback.prediction_bar and (callback.prediction_bar.n, callback.prediction_bar.total))
+
+    out = console(terminal=True)
+    made = trainer(tmp_path, out, max_steps=1, eval_steps=1, per_device_eval_batch_size=8)
+    made.add_callback(Watch())
+    made.train()
+    assert counts == [(k + 1, 3 * (k // 3 + 1)) for k in range(9)], "3 environments of 24 rows"
+    made.evaluate()
+    assert bars[9:] == [(k + 1, 3 * (k // 3 + 1)) for k in range(9)]
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
