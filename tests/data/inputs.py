@@ -1,0 +1,516 @@
+"""Files as people have them: how each is made, and what it gets. `docs/inputs.md` is this table with the outcomes."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import gzip
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+TEXTS = ["a moving story", "it goes nowhere", "well told", "too long"]
+LABELS, SITES = ["1", "0", "1", "0"], ["paris", "paris", "rome", "rome"]
+LONG = "x" * 1_000_000
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: what it is, its file, what makes it; and the rows it gives, or the sentence that refuses it."""
+
+    what: str
+    file: str
+    make: Callable[[Path], None]
+    texts: list[str] | None = None
+    labels: list[str] | None = None
+    sites: list[str] | None = None
+    refused: str | None = None
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The words that `arguments` call missing values."""
+        return self.arguments[1::2] if "--missing_values" in self.arguments else ()
+
+
+def words(texts=TEXTS, labels=LABELS, sites=SITES, separator=",", line_end="\n", **dialect) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, delimiter=separator, lineterminator=line_end, **dialect)
+    writer.writerow(["text", "label", "site"])
+    writer.writerows(zip(texts, labels, sites))
+    return file.getvalue()
+
+
+def lines(texts=TEXTS, labels=LABELS, sites=SITES) -> str:
+    return "".join(json.dumps({"text": t, "label": y, "site": e}) + "\n" for t, y, e in zip(texts, labels, sites))
+
+
+def put(content: str | bytes, encoding="utf-8") -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding)) and None
+
+
+def folder(**files: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        path.mkdir()
+        for name, content in files.items():
+            target = path / name.replace("__", "/").replace("_dot_", ".")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content, encoding="utf-8")
+
+    return make
+
+
+def parquet(labels=(1, 0, 1, 0), sites=SITES, texts=TEXTS, cut: int | None = None) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        pq.write_table(pa.table({"text": pa.array(texts), "label": pa.array(labels), "site": pa.array(sites)}), path)
+        path.write_bytes(path.read_bytes()[:cut])
+
+    return make
+
+
+def class_labels(ids: list[int]) -> Callable[[Path], None]:
+    features = datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=["bad", "good"]),
+            "site": datasets.Value("string"),
+        }
+    )
+    rows = {"text": TEXTS, "label": ids, "site": SITES}
+    return lambda path: datasets.Dataset.from_dict(rows, features=features).to_parquet(path) and None
+
+
+def saved(path: Path) -> None:
+    datasets.Dataset.from_dict({"text": TEXTS, "label": LABELS, "site": SITES}).save_to_disk(path)
+
+
+DAYS = [datetime.date(2020, 1, 1), datetime.date(2020, 1, 1), datetime.date(2021, 5, 2), datetime.date(2021, 5, 2)]
+TSV = words(separator="\t", quoting=csv.QUOTE_NONE)
+ROWS = json.loads(f"[{','.join(lines().splitlines())}]")
+NO_QUOTES = {"separator": "\t", "quoting": csv.QUOTE_NONE, "quotechar": None}
+QUOTES = ['he said "no"', '"', '"quoted"', 'an open " mark']
+
+READ = [
+    # Kinds of files
+    Input("CSV", "rows.csv", put(words())),
+    Input("TSV", "rows.tsv", put(TSV)),
+    Input("JSON: a list of objects", "rows.json", put(json.dumps(ROWS, indent=1))),
+    Input("JSON lines", "rows.jsonl", put(lines())),
+    Input("JSON lines in a `.json` file, as `datasets` writes them", "lines.json", put(lines())),
+    Input("one line of JSON lines", "one.jsonl", put(lines().splitlines()[0]), TEXTS[:1], ["1"], ["paris"]),
+    Input("Parquet", "rows.parquet", parquet()),
+    Input("an ending in capitals", "ROWS.CSV", put(words())),
+    Input("a TSV ending in capitals", "Rows.Tsv", put(TSV)),
+    Input("a JSON lines ending in capitals", "ROWS.JSONL", put(lines())),
+    Input("a Parquet ending in capitals", "ROWS.PARQUET", parquet()),
+    Input("gzipped CSV", "rows.csv.gz", put(gzip.compress(words().encode()))),
+    Input("gzipped CSV, capitals", "ROWS.CSV.GZ", put(gzip.compress(words().encode()))),
+    Input("gzipped TSV", "rows.tsv.gz", put(gzip.compress(TSV.encode()))),
+    Input("gzipped JSON", "rows.json.gz", put(gzip.compress(json.dumps(ROWS).encode()))),
+    Input("gzipped JSON lines", "rows.jsonl.gz", put(gzip.compress(lines().encode()))),
+    Input("gzipped, and called `.csv`", "zipped.csv", put(gzip.compress(words().encode()))),
+    Input("called `.csv.gz`, and not gzipped", "plain.csv.gz", put(words())),
+    # Encodings
+    Input("UTF-8 with a byte-order mark, as Excel writes it", "mark.csv", put(words(), "utf-8-sig")),
+    Input("JSON lines with a byte-order mark", "mark.jsonl", put(lines(), "utf-8-sig")),
+    Input("JSON with a byte-order mark", "mark.json", put(json.dumps(ROWS), "utf-8-sig")),
+    Input("UTF-16, as Excel's Unicode text", "wide.tsv", put(TSV, "utf-16")),
+    Input("UTF-16 CSV", "wide.csv", put(words(), "utf-16")),
+    Input("UTF-16, big end first", "big.csv", put(b"\xfe\xff" + words().encode("utf-16-be"))),
+    Input(
+        "letters of several scripts",
+        "é.csv",
+        put(words(["ça va", "学习", "🎬 ok", "ß"])),
+        ["ça va", "学习", "🎬 ok", "ß"],
+    ),
+    # Lines
+    Input("CRLF line ends", "crlf.csv", put(words(line_end="\r\n"))),
+    Input("CRLF line ends in TSV", "crlf.tsv", put(TSV.replace("\n", "\r\n"))),
+    Input("CR line ends, as of old Macs", "cr.csv", put(words(line_end="\r"))),
+    Input("no line end after the last row", "bare.csv", put(words().rstrip("\n"))),
+    Input("empty lines", "gaps.csv", put(words().replace("\n", "\n\n"))),
+    Input("empty lines in JSON lines", "gaps.jsonl", put("\n" + lines().replace("\n", "\n\n"))),
+    Input(
+        "line ends in quoted fields",
+        "inner.csv",
+        put(words(["a\nb", "c\n\nd", "e", "f"])),
+        ["a\nb", "c\n\nd", "e", "f"],
+    ),
+    Input(
+        "CRLF in quoted fields",
+        "inner_crlf.csv",
+        put(words(["a\r\nb", "c", "d\re", "f"], line_end="\r\n")),
+        ["a\r\nb", "c", "d\re", "f"],
+    ),
+    Input(
+        "Unicode's own line separators in a text",
+        "u2028.csv",
+        put(words(["a\u2028b", "c\x85d", "e", "f"])),
+        ["a\u2028b", "c\x85d", "e", "f"],
+    ),
+    Input("a text of a million characters", "long.csv", put(words([LONG, "b", "c", "d"])), [LONG, "b", "c", "d"]),
+    # Separators and quotation marks
+    Input("semicolons in a `.csv`, as Excel in much of Europe", "semicolon.csv", put(words(separator=";"))),
+    Input("tabs in a `.csv`", "tabs.csv", put(words(separator="\t"))),
+    Input("bars in a `.csv`", "bars.csv", put(words(separator="|"))),
+    Input("commas in quoted fields", "commas.csv", put(words(["a, b", ",", "c", "d"])), ["a, b", ",", "c", "d"]),
+    Input("quotation marks, doubled in quoted fields", "quotes.csv", put(words(QUOTES)), QUOTES),
+    Input("every field in quotation marks", "all.csv", put(words(quoting=csv.QUOTE_ALL))),
+    Input(
+        "a quotation mark within an unquoted field",
+        "inch.csv",
+        put(words().replace("well told", 'a 5" disc')),
+        [*TEXTS[:2], 'a 5" disc', TEXTS[3]],
+    ),
+    Input("lone quotation marks in TSV", "lone.tsv", put(words(QUOTES, **NO_QUOTES)), QUOTES),
+    Input(
+        "quoted fields in TSV, `--quoted`",
+        "quoted.tsv",
+        put(words(["a\tb", "c\nd", '"', "e"], separator="\t")),
+        ["a\tb", "c\nd", '"', "e"],
+        arguments=("--quoted",),
+    ),
+    Input(
+        "a CSV whose quotation marks are text, `--not_quoted`",
+        "raw.csv",
+        put('text,label,site\n"a,1,x\nb",0,x\n'),
+        ['"a', 'b"'],
+        ["0", "1"],
+        ["x"],
+        arguments=("--not_quoted",),
+    ),
+    Input(
+        "a column without a name, as pandas writes its row numbers",
+        "index.csv",
+        put("\n".join(f"{n - 1 if n else ''},{row}" for n, row in enumerate(words().splitlines()))),
+    ),
+    Input("a comma at the end of every line", "trailing.csv", put(words().replace("\n", ",\n"))),
+    # Words
+    Input(
+        "texts `None`, `NA`, `null`, `nan`",
+        "none.csv",
+        put(words(["None", "NA", "null", "nan"])),
+        ["None", "NA", "null", "nan"],
+    ),
+    Input(
+        "sites `None`, `NA`, `null`, `nan`",
+        "sites.csv",
+        put(words(sites=["None", "NA", "null", "nan"])),
+        sites=["NA", "None", "nan", "null"],
+    ),
+    Input("sites `8` and `010`", "octal.csv", put(words(sites=["8", "8", "010", "010"])), sites=["010", "8"]),
+    Input(
+        "sites `8` and `010` in TSV",
+        "octal.tsv",
+        put(words(sites=["8", "8", "010", "010"], separator="\t")),
+        sites=["010", "8"],
+    ),
+    Input(
+        "sites `1e3`, `no`, `01`, `1_000`",
+        "yaml.csv",
+        put(words(sites=["1e3", "no", "01", "1_000"])),
+        sites=["01", "1_000", "1e3", "no"],
+    ),
+    Input(
+        "sites that look like dates, in JSON lines",
+        "dates.jsonl",
+        put(lines(sites=["2020-01-01"] * 2 + ["2021-05-02"] * 2)),
+        sites=["2020-01-01", "2021-05-02"],
+    ),
+    Input(
+        "sites with brackets and bars",
+        "markup.csv",
+        put(words(sites=["[/red]", "[/red]", "a|b", "a|b"])),
+        sites=["[/red]", "a|b"],
+    ),
+    Input("sites that are whole numbers", "numbers.csv", put(words(sites=["10", "10", "9", "9"])), sites=["9", "10"]),
+    Input("sites that are integers of Parquet", "integers.parquet", parquet(sites=[10, 10, 9, 9]), sites=["9", "10"]),
+    Input(
+        "sites that are truth values",
+        "truth.parquet",
+        parquet(sites=[True, True, False, False]),
+        sites=["False", "True"],
+    ),
+    Input(
+        "sites that are truth values of JSON",
+        "truth.jsonl",
+        put(lines(sites=[True, True, False, False])),
+        sites=["False", "True"],
+    ),
+    Input("sites that are dates", "days.parquet", parquet(sites=DAYS), sites=["2020-01-01", "2021-05-02"]),
+    Input(
+        "sites that are whole floats",
+        "floats.parquet",
+        parquet(sites=[2020.0, 2020.0, 2021.0, 2021.0]),
+        sites=["2020", "2021"],
+    ),
+    Input(
+        "sites that are a category of pandas",
+        "category.parquet",
+        lambda path: pq.write_table(
+            pa.table({"text": TEXTS, "label": LABELS, "site": pa.array(SITES).dictionary_encode()}), path
+        ),
+    ),
+    # Labels
+    Input(
+        "labels that are words", "names.csv", put(words(labels=["good", "bad", "good", "bad"])), labels=["bad", "good"]
+    ),
+    Input("labels `2` and `10`", "ten.csv", put(words(labels=["10", "2", "10", "2"])), labels=["2", "10"]),
+    Input("labels `0.0` and `1.0`", "floats.csv", put(words(labels=["1.0", "0.0", "1.0", "0.0"]))),
+    Input("labels that are floats of Parquet", "labels.parquet", parquet(labels=[1.0, 0.0, 1.0, 0.0])),
+    Input(
+        "labels `True` and `False`", "truth.csv", put(words(labels=["True", "False"] * 2)), labels=["False", "True"]
+    ),
+    Input(
+        "labels that are truth values of Parquet",
+        "bools.parquet",
+        parquet(labels=[True, False, True, False]),
+        labels=["False", "True"],
+    ),
+    Input("labels `01` and `02`", "zeros.csv", put(words(labels=["01", "02"] * 2)), labels=["01", "02"]),
+    Input("a `ClassLabel`", "class.parquet", class_labels([1, 0, 1, 0]), labels=["bad", "good"]),
+    # Folders
+    Input("a folder with a file", "one", folder(rows_dot_csv=words())),
+    Input(
+        "a folder with train and test, the latter with one class",
+        "two",
+        folder(train_dot_csv=words(), test_dot_csv=words(["x"], ["1"], ["rome"])),
+    ),
+    Input(
+        "a folder with `Train.CSV` and `Test.CSV`",
+        "capitals",
+        folder(Train_dot_CSV=words(), Test_dot_CSV=words(["x"], ["1"], ["rome"])),
+    ),
+    Input("a folder with folders `train` and `test`", "deep", folder(train__a_dot_tsv=TSV, test__a_dot_tsv=TSV)),
+    Input(
+        "a folder with a hidden file and a note",
+        "notes",
+        folder(_dot_hidden_dot_csv="x", notes_dot_txt="mine", rows_dot_csv=words()),
+    ),
+    Input("what `save_to_disk` wrote", "saved", saved),
+]
+
+REFUSED = [
+    Input("an empty file", "empty.csv", put(""), refused="has no rows: it is empty"),
+    Input("a header and no rows", "header.csv", put("text,label,site\n"), refused="has no rows"),
+    Input("an empty list in JSON", "empty.json", put("[]"), refused="has no rows"),
+    Input("empty lines alone", "blank.jsonl", put("\n\n"), refused="has no rows"),
+    Input(
+        "a row with too many fields",
+        "many.csv",
+        put(words() + "a,b,1,rome\n"),
+        refused=r"line 6: 4 fields, but the header names 3 \(text, label, site\)",
+    ),
+    Input(
+        "a row with too many fields, after a text of two lines",
+        "late.csv",
+        put(words(["a\nb", *TEXTS[1:]]) + "a,b,1,rome\n"),
+        refused="line 7: 4 fields",
+    ),
+    Input(
+        "a row with too few fields",
+        "few.csv",
+        put(words() + "a,1\n"),
+        refused="line 6: 2 fields, but the header names 3",
+    ),
+    Input(
+        "a tab in a text of a TSV",
+        "tab.tsv",
+        put(TSV + "a\tb\t1\trome\n"),
+        refused="line 6: 4 fields.*a text may not hold a tab",
+    ),
+    Input(
+        "a quotation mark that is never closed",
+        "open.csv",
+        put(words().replace("well told", '"well told')),
+        refused="line 4: a quotation mark is opened and never closed",
+    ),
+    Input(
+        "text after a closing quotation mark",
+        "after.csv",
+        put(words().replace("well told", '"well" told')),
+        refused="line 4: text follows a closing quotation mark",
+    ),
+    Input("two columns of one name", "twice.csv", put("text,label,text\na,1,b\n"), refused="two columns named 'text'"),
+    Input(
+        "two columns of one name in Parquet",
+        "twice.parquet",
+        lambda path: pq.write_table(pa.table([[1], [2]], names=["text", "text"]), path),
+        refused="two columns named 'text'",
+    ),
+    Input(
+        "no such column",
+        "other.csv",
+        put(words().replace("site", "place")),
+        refused="no column 'site'; the columns are text, label, place",
+    ),
+    Input(
+        "Latin-1",
+        "latin.csv",
+        put(words([*TEXTS[:3], "café"]), "latin-1"),
+        refused="line 5: the byte 0xE9 is not UTF-8",
+    ),
+    Input(
+        "UTF-16 without its mark",
+        "unmarked.csv",
+        put(words().encode("utf-16-le")),
+        refused="is no text but a binary file",
+    ),
+    Input(
+        "UTF-8, cut off in the middle of a letter",
+        "cut.csv",
+        put(words([*TEXTS[:3], "é"]).encode()[:-9]),
+        refused="cut off in the middle of a character",
+    ),
+    Input("a binary file called `.csv`", "binary.csv", put(bytes(range(256))), refused="is no text but a binary file"),
+    Input(
+        "a workbook of Excel",
+        "book.xlsx",
+        put(b"PK\x03\x04"),
+        refused=r"files of kind '\.xlsx' cannot be read; give \.parquet",
+    ),
+    Input(
+        "a workbook of Excel called `.csv`",
+        "book.csv",
+        put(b"PK\x03\x04\x14\x00\x06\x00"),
+        refused="is no text but a binary file",
+    ),
+    Input("a Parquet file called `.csv`", "parquet.csv", parquet(), refused="is no text but a binary file"),
+    Input("a CSV file called `.parquet`", "csv.parquet", put(words()), refused="cannot be read as parquet"),
+    Input(
+        "a Parquet file that is cut off",
+        "cut.parquet",
+        parquet(cut=300),
+        refused="cannot be read as parquet: it is damaged or not",
+    ),
+    Input(
+        "a gzipped file that is cut off",
+        "cut.csv.gz",
+        put(gzip.compress(words().encode())[:-12]),
+        refused="is damaged or cut off",
+    ),
+    Input(
+        "a gzipped file with a wrong byte",
+        "wrong.csv.gz",
+        put(gzip.compress(words().encode())[:-6] + b"oooops"),
+        refused="is damaged or cut off",
+    ),
+    Input(
+        "JSON lines that are cut off",
+        "cut.jsonl",
+        put(lines()[:-9]),
+        refused="line 4: this is not JSON, or the file is cut off",
+    ),
+    Input(
+        "JSON that is cut off",
+        "cut.json",
+        put(json.dumps(ROWS)[:-9]),
+        refused="this is not JSON, or the file is cut off",
+    ),
+    Input(
+        "JSON that is one object",
+        "object.json",
+        put(json.dumps({"data": ROWS})),
+        refused=r"holds one object \(with 'data'\), not a list of rows",
+    ),
+    Input(
+        "JSON that is one object on many lines",
+        "pretty.json",
+        put(json.dumps({"text": TEXTS, "label": LABELS}, indent=1)),
+        refused="holds one object",
+    ),
+    Input(
+        "JSON that is a list of lists",
+        "lists.json",
+        put(json.dumps([["a", 1, "x"]])),
+        refused="row 1: a row is an object",
+    ),
+    Input("JSON lines that are words", "words.jsonl", put('"a"\n"b"\n'), refused="line 1: a row is an object"),
+    Input(
+        "JSON with sites that are words and numbers",
+        "mixed.jsonl",
+        put(lines(sites=["8", "8", 10, 10])),
+        refused="'site' holds values of several kinds",
+    ),
+    Input(
+        "JSON with a row that lacks its site",
+        "lacks.jsonl",
+        put(lines() + '{"text": "a", "label": "1"}\n'),
+        refused="1 row has no value in column 'site'",
+    ),
+    Input(
+        "a blank site",
+        "blank.csv",
+        put(words(sites=["paris", "", "rome", " "])),
+        refused="2 rows have no value in column 'site'",
+    ),
+    Input(
+        "a blank label",
+        "unlabelled.csv",
+        put(words(labels=["1", "", "1", "0"])),
+        refused="1 row has no value in column 'label'",
+    ),
+    Input(
+        "sites `NA`, `--missing_values NA`",
+        "na.csv",
+        put(words(sites=["NA", "paris", "rome", "rome"])),
+        refused="1 row has no value in column 'site'",
+        arguments=("--missing_values", "NA"),
+    ),
+    Input(
+        "a `ClassLabel` of −1, which is no label",
+        "hidden.parquet",
+        class_labels([1, -1, -1, 0]),
+        refused="2 rows have no value in column 'label'",
+    ),
+    Input(
+        "labels that lack in Parquet",
+        "null.parquet",
+        parquet(labels=[1, None, 1, 0]),
+        refused="1 row has no value in column 'label'",
+    ),
+    Input(
+        "labels that are fractions of Parquet",
+        "half.parquet",
+        parquet(labels=[0.5, 1, 1, 0]),
+        refused="'label' holds 0.5: fractions name nothing",
+    ),
+    Input(
+        "sites that are lists",
+        "lists.parquet",
+        parquet(sites=[["a"], ["a"], ["b"], ["b"]]),
+        refused="'site' holds lists or records",
+    ),
+    Input(
+        "sites that are bytes", "bytes.parquet", parquet(sites=[b"a", b"a", b"b", b"b"]), refused="'site' holds bytes"
+    ),
+    Input("a folder without files", "nothing", folder(), refused="has no data files .*; it holds nothing"),
+    Input(
+        "a folder without data files",
+        "texts",
+        folder(notes_dot_txt="mine"),
+        refused=r"has no data files .*; it holds notes\.txt",
+    ),
+    Input(
+        "a folder with files of several kinds",
+        "kinds",
+        folder(a_dot_csv=words(), a_dot_tsv=TSV),
+        refused="holds files of several kinds",
+    ),
+    Input(
+        "a folder with files of other columns",
+        "differ",
+        folder(a_dot_csv=words(), b_dot_csv="x,y\n1,2\n"),
+        refused="have different columns",
+    ),
+    Input("a file that is not there", "gone.csv", lambda path: None, refused="There is no file"),
+]
+
+INPUTS = READ + REFUSED
