@@ -17,6 +17,7 @@ import numpy as np
 
 from .files import read_parquet
 from .images import decode_images
+from .sources import files_together
 
 
 NUM_TRAIN, NUM_FILE = 50_000, 60_000
@@ -46,13 +47,12 @@ class Digits:
 
 
 def find_idx_files(folder: Path) -> dict[str, Path]:
-    """Find MNIST's four IDX files in `folder` or below it; a name that is missing is missing in the answer too."""
-    found: dict[str, Path] = {}
-    for name in _IDX_NAMES:
-        candidates = [path for path in sorted(folder.rglob(f"{name}*idx*ubyte*")) if path.is_file()]
-        if candidates:
-            found[name] = candidates[0]
-    return found
+    """Find MNIST's four IDX files in `folder` or below it; a name that is missing is missing in the answer too.
+
+    Raises:
+        ValueError: several folders hold such files, and it cannot be told which is MNIST.
+    """
+    return files_together(folder, {name: f"{name}*idx*ubyte*" for name in _IDX_NAMES}, "mnist")
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -106,6 +106,11 @@ def roles_from_files(files: dict[str, Path]) -> dict[str, Digits]:
         raise ValueError(
             f"The training file has {len(train[0]):,} digits, but the protocol needs MNIST's {NUM_FILE:,}; "
             "give the full MNIST, or source='bundled' for the small copy in this package."
+        )
+    if len(set(np.bincount(train[1], minlength=10))) == 1:
+        raise ValueError(
+            "The training file has as many rows of each class as of any other, as Fashion-MNIST and KMNIST have; "
+            "MNIST has not: name MNIST's own folder."
         )
     return {
         "train": _digits(train[0][:NUM_TRAIN], train[1][:NUM_TRAIN], 0),

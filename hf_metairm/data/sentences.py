@@ -11,6 +11,7 @@ import numpy as np
 from .delimited import read_delimited
 from .draws import permutation
 from .files import read_parquet
+from .sources import files_together
 from .textfiles import open_text
 
 
@@ -152,9 +153,8 @@ def find_files(folder: Path) -> tuple[dict[str, Path], str, str] | None:
     """Find SST-2 (Parquet or GLUE's TSV), the movie reviews, or one TSV or Parquet file of sentences in `folder`."""
     unknown = "see the source of your files"
     for train, validation in (("train-*.parquet", "validation-*.parquet"), ("train.tsv", "dev.tsv")):
-        found = [sorted(folder.rglob(pattern)) for pattern in (train, validation)]
-        if all(found):
-            files = {"train": found[0][0], "validation": found[1][0]}
+        files = files_together(folder, {"train": train, "validation": validation}, "sst2")
+        if len(files) == 2:
             return files, f"the folder's {files['train'].name} and {files['validation'].name}", unknown
     for name in ("movie_review_snippets.tsv", "movie_reviews.parquet"):
         for path in sorted(folder.rglob(name)):
