@@ -26,6 +26,7 @@ _MODULE_OF = {
     "PunctuatedSST2": "data",
     "RExConfig": "trainer",
     "RExTrainer": "trainer",
+    "meta_gradient": "gradients",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -38,8 +38,16 @@ def column_names(dataset: Any) -> list[str]:
     names = getattr(dataset, "column_names", None)
     if names is not None:
         return list(names)
-    first = dataset[0] if len(dataset) else {}
+    if hasattr(dataset, "__len__"):
+        first = dataset[0] if len(dataset) else {}
+    else:
+        first = next(iter(dataset), {})
     return list(first) if isinstance(first, Mapping) else []
+
+
+def has_environments(dataset: Any, column: str) -> bool:
+    """Whether a dataset names its rows' environments."""
+    return dataset is not None and column in column_names(dataset)
 
 
 def read_environments(dataset: Any, column: str = "environment") -> Environments:
@@ -132,10 +140,9 @@ class EnvironmentSampler(Sampler[int]):
         drop_last: bool = False,
         names: Sequence[str] | None = None,
     ):
-        ids = np.asarray(environment_ids)
-        self.rows_of = [np.flatnonzero(ids == e) for e in np.unique(ids)]
+        self.rows_of, found = rows_by_environment(environment_ids)
         total = len(self.rows_of)
-        names = [str(e) for e in np.unique(ids)] if names is None else names
+        names = [str(e) for e in found] if names is None else names
         self.per_batch = total if environments_per_batch is None else environments_per_batch
         if not 1 <= self.per_batch <= total:
             raise ValueError(
@@ -183,6 +190,14 @@ class EnvironmentSampler(Sampler[int]):
                     yield from (next(streams[e]) for _ in range(self.share))
 
 
+def rows_by_environment(environment_ids: Sequence[int] | np.ndarray) -> tuple[list[np.ndarray], list[int]]:
+    """The rows of each environment, in their order, and the environments' ids: one sort, however many there are."""
+    ids = np.asarray(environment_ids)
+    order = np.argsort(ids, kind="stable")
+    found, starts = np.unique(ids[order], return_index=True)
+    return np.split(order, starts[1:]), found.tolist()
+
+
 def _shuffled(rows: np.ndarray, seed: list[int]) -> Iterator[int]:
     """The rows in random order, and again in another, without end."""
     generator = np.random.default_rng(seed)
@@ -192,60 +207,91 @@ def _shuffled(rows: np.ndarray, seed: list[int]) -> Iterator[int]:
 
 class EnvironmentCollator:
     """
-    A collator that carries the environment column past another one, as int64 ids of shape (rows,).
+    A collator that is called once for each environment, on that environment's rows alone: `{environment: inputs}`.
 
-    Rows that come as one dictionary of batched tensors (from a dataset with `__getitems__`) are taken as they are.
+    Whatever the collator makes of some rows (flattened pairs, packed sequences, lists), it makes of one environment's.
+    Rows that come as one dictionary of batched columns (from a dataset with `__getitems__`) are taken as they are;
+    their tensors are sliced, not copied, where an environment's rows stand together.
 
     Args:
-        collator (`Callable`): makes a batch of rows without the environment column.
+        collator (`Callable`): makes inputs of rows without the environment column.
         column (`str`): the environment column.
-        id_of (`Mapping`): from the value in the column to the id.
-        columns (`Sequence[str]`, *optional*): the columns to keep of a ready batch; all if `None`.
+        name_of (`Mapping`): from the value in the column to the environment's name.
+        columns (`Sequence[str]`, *optional*): the columns to keep of ready batches; all if `None`.
     """
 
     def __init__(
         self,
         collator: Callable[[list], Any],
         column: str,
-        id_of: Mapping[Any, int],
+        name_of: Mapping[Any, str],
         columns: Sequence[str] | None = None,
     ):
         self.collator = collator
         self.column = column
-        self.id_of = id_of
+        self.name_of = name_of
+        self.columns = columns
+
+    def __call__(self, features: list | Mapping[str, Any]) -> dict[str, Any]:
+        """Collate rows (dictionaries), or take a dictionary of batched columns."""
+        if isinstance(features, Mapping):
+            return self._of_columns(features)
+        rows_of: dict[str, list] = {}
+        for row in features:
+            rest = {k: v for k, v in row.items() if k != self.column}
+            rows_of.setdefault(self._name(row[self.column]), []).append(rest)
+        return {name: self._collated(name, rows) for name, rows in rows_of.items()}
+
+    def _collated(self, name: str, rows: list) -> Any:
+        try:
+            return self.collator(rows)
+        except Exception as error:
+            raise ValueError(
+                f"The data collator failed on {len(rows)} rows of environment {name!r} "
+                f"({type(error).__name__}: {' '.join(str(error).split())[:300]}). It is given one environment's rows "
+                "at a time: mend those rows, or the collator."
+            ) from error
+
+    def _of_columns(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        values = columns[self.column]
+        names = [self._name(v) for v in (values.tolist() if hasattr(values, "tolist") else values)]
+        places: dict[str, list[int]] = {}
+        for k, name in enumerate(names):
+            places.setdefault(name, []).append(k)
+        kept = {
+            k: v
+            for k, v in columns.items()
+            if k != self.column and (self.columns is None or k in self.columns) and isinstance(v, torch.Tensor)
+        }
+        return {name: {k: _rows(v, rows) for k, v in kept.items()} for name, rows in places.items()}
+
+    def _name(self, value: Any) -> str:
+        return self.name_of[value.item() if hasattr(value, "item") else value]
+
+
+class CollatorWithoutColumn:
+    """A collator that does not see one column, the environment's: what a plain evaluation has."""
+
+    def __init__(self, collator: Callable[[list], Any], column: str, columns: Sequence[str] | None = None):
+        self.collator = collator
+        self.column = column
         self.columns = columns
 
     def __call__(self, features: list | Mapping[str, Any]) -> Any:
-        """Collate rows (dictionaries), or take a dictionary of batched tensors, and add the environment ids."""
+        """Collate rows (dictionaries), or take a dictionary of batched columns."""
         if isinstance(features, Mapping):
-            values = features[self.column]
-            batch = {
+            return {
                 k: v
                 for k, v in features.items()
                 if k != self.column and (self.columns is None or k in self.columns) and isinstance(v, torch.Tensor)
             }
-        else:
-            values = [row[self.column] for row in features]
-            batch = self.collator([{k: v for k, v in row.items() if k != self.column} for row in features])
-        values = values.tolist() if hasattr(values, "tolist") else values
-        batch[self.column] = torch.tensor([self.id_of[int(v) if hasattr(v, "item") else v] for v in values])
-        return batch
+        if any(isinstance(row, Mapping) and self.column in row for row in features):
+            features = [{k: v for k, v in row.items() if k != self.column} for row in features]
+        return self.collator(features)
 
 
-def split_by_environment(batch: Mapping[str, Any], ids: torch.Tensor) -> dict[int, dict[str, Any]]:
-    """
-    The rows of each environment of a batch, as batches of their own; everything that has a row is split. Rows that
-    stand together, as [`EnvironmentSampler`] lets them, are not copied.
-    """
-    parts = {}
-    for e in ids.unique().tolist():
-        rows = (ids == e).nonzero().squeeze(1)
-        first, last = int(rows[0]), int(rows[-1])
-        together = last - first + 1 == len(rows)
-        parts[e] = {
-            k: (v[first : last + 1] if together else v.index_select(0, rows))
-            if isinstance(v, torch.Tensor) and v.dim() and len(v) == len(ids)
-            else v
-            for k, v in batch.items()
-        }
-    return parts
+def _rows(values: torch.Tensor, rows: list[int]) -> torch.Tensor:
+    """Some rows of a tensor: a slice of it where they stand together."""
+    if rows[-1] - rows[0] + 1 == len(rows):
+        return values[rows[0] : rows[-1] + 1]
+    return values[torch.tensor(rows)]

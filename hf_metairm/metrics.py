@@ -1,48 +1,109 @@
-"""Accuracy in every environment, the worst one included, as an `evaluate.Metric` that needs no Hub."""
+"""A metric is a value: its name, what computes it, which way is better, and how it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import datasets
-import evaluate
 import numpy as np
 
 
-_DESCRIPTION = "Accuracy over all rows, in each environment, in the worst of them, and the mean over environments."
-
-
-class EnvironmentAccuracy(evaluate.Metric):
+@dataclass(frozen=True)
+class Metric:
     """
-    Accuracy per environment.
+    A metric.
 
-    `compute(predictions=…, references=…, environments=…)` takes class ids and the names of the environments, all of
-    shape (rows,), and gives, each between 0 and 1: `accuracy`, `<environment>_accuracy` for each of them,
-    `worst_environment_accuracy` and `mean_environment_accuracy` (every environment weighs the same).
+    Args:
+        name (`str`): as it stands in results, such as `"accuracy"` or `"f1"`, without the environment.
+        function (`Callable`, *optional*): of predictions and references, one of each per row; a number.
+        greater_is_better (`bool`, *optional*, defaults to `True`): its direction.
+        share_of_rows (`bool`, *optional*, defaults to `False`): whether it is a share of the rows, between 0 and 1,
+            which has a binomial standard error and is written in percent.
     """
 
-    def _info(self) -> evaluate.MetricInfo:
-        features = {
-            "predictions": datasets.Value("int64"),
-            "references": datasets.Value("int64"),
-            "environments": datasets.Value("string"),
-        }
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation="",
-            inputs_description="Class ids, true class ids and environment names, one of each per row.",
-            features=datasets.Features(features),
-        )
+    name: str
+    function: Callable[[np.ndarray, np.ndarray], float] | None = None
+    greater_is_better: bool = True
+    share_of_rows: bool = False
 
-    def _compute(
-        self, predictions: Sequence[int], references: Sequence[int], environments: Sequence[str]
-    ) -> dict[str, float]:
-        right = np.asarray(predictions) == np.asarray(references)
-        names = np.asarray(environments)
-        by_environment = {str(name): float(right[names == name].mean()) for name in np.unique(names)}
-        return {
-            "accuracy": float(right.mean()),
-            **{f"{name}_accuracy": value for name, value in by_environment.items()},
-            "worst_environment_accuracy": min(by_environment.values()),
-            "mean_environment_accuracy": float(np.mean(list(by_environment.values()))),
-        }
+    @property
+    def title(self) -> str:
+        """Its name in a sentence."""
+        return self.name.replace("_", " ")
+
+    @property
+    def heading(self) -> str:
+        """Its name above a column, with the unit."""
+        return f"{self.title}, %" if self.share_of_rows else self.title
+
+    def worst(self, values: Mapping[str, float]) -> str:
+        """The name whose value is worst; one that is no number is worse than any."""
+        sign = 1 if self.greater_is_better else -1
+        return min(values, key=lambda name: -math.inf if math.isnan(values[name]) else sign * values[name])
+
+    def standard_error(self, value: float, rows: int) -> float | None:
+        """The binomial one, √(v(1 − v)/n), where the metric is a share of n rows."""
+        return math.sqrt(value * (1 - value) / rows) if self.share_of_rows and rows else None
+
+    def number(self, value: float) -> str:
+        """A value without its unit."""
+        return f"{100 * value:.1f}" if self.share_of_rows else f"{value:.4g}"
+
+    def words(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{self.number(value)} %" if self.share_of_rows else self.number(value)
+
+    def with_error(self, value: float, rows: int) -> str:
+        """A value and, where it is known, its standard error; without the unit."""
+        error = self.standard_error(value, rows)
+        return self.number(value) + (f" ± {self.number(error)}" if error is not None else "")
+
+
+def _share_right(predictions: np.ndarray, references: np.ndarray) -> float:
+    return float((np.asarray(predictions) == np.asarray(references)).mean())
+
+
+ACCURACY = Metric("accuracy", _share_right, share_of_rows=True)
+LOSS = Metric("loss", greater_is_better=False)
+# Of metrics that `compute_metrics` may return, those where less is better; a name may have more words before it.
+LESS_IS_BETTER = re.compile(
+    r"(^|_)(loss|error|perplexity|ppl|brier|ece|nll|mae|mape|mse|rmse|wer|cer|ter)$|_error(_|$)|hamming"
+)
+
+
+# What stands where an environment's name does, in the metrics over all of them.
+RESERVED_NAMES = ("worst_environment", "mean_environment")
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of that name: one that is known here, or one whose direction its name tells."""
+    known = {metric.name: metric for metric in (ACCURACY, LOSS)}
+    return known.get(name) or Metric(name, greater_is_better=not LESS_IS_BETTER.search(name.lower()))
+
+
+def over_environments(found: Mapping[str, Mapping[str, Any]], taken: Collection[str] = ()) -> dict[str, Any]:
+    """
+    Metrics of each environment under one level of names: `<environment>_<metric>`, and for every number that all of
+    them have, `worst_environment_<metric>` and `mean_environment_<metric>`.
+
+    Where two of them would have one name, that of an environment's metric is `environment_<environment>_<metric>`.
+
+    Args:
+        found (`Mapping[str, Mapping]`): metrics, by environment.
+        taken (`Collection[str]`, *optional*): names that are no environment's.
+    """
+    flat: dict[str, Any] = {}
+    for name, metrics in found.items():
+        for metric, value in metrics.items():
+            # Two of them may read alike, such as x + a_f1 and x_a + f1.
+            key = f"{name}_{metric}"
+            flat[f"environment_{key}" if key in flat or key in taken or name in RESERVED_NAMES else key] = value
+    for metric in next(iter(found.values()), {}):
+        named: dict[str, Any] = {name: metrics.get(metric) for name, metrics in found.items()}
+        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in named.values()):
+            flat[f"worst_environment_{metric}"] = named[metric_named(metric).worst(named)]
+            flat[f"mean_environment_{metric}"] = float(np.mean(list(named.values())))
+    return flat

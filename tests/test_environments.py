@@ -12,7 +12,6 @@ from hf_metairm.environments import (
     EnvironmentCollator,
     EnvironmentSampler,
     read_environments,
-    split_by_environment,
 )
 
 
@@ -123,19 +122,37 @@ def test_what_cannot_be_shared_is_refused(options, message):
         EnvironmentSampler(np.repeat([0, 1], [20, 5]), names=["large", "small"], **options)
 
 
-def test_collator_carries_the_environment_past_another_one():
-    collator = EnvironmentCollator(lambda rows: {"x": torch.tensor([r["x"] for r in rows])}, "site", {"a": 0, "b": 4})
-    batch = collator([{"x": 1, "site": "b"}, {"x": 2, "site": "a"}])
-    assert batch["site"].tolist() == [4, 0]
-    assert set(batch) == {"x", "site"}
-    ready = EnvironmentCollator(None, "site", {"a": 0, "b": 4}, columns=["x"])
-    batch = ready({"x": torch.ones(2), "digit": torch.ones(2), "site": ["a", "b"]})
-    assert set(batch) == {"x", "site"}
+def test_collator_is_called_for_each_environment_on_its_rows_alone():
+    """Flattened pairs, lists and padding to the longest are of one environment's rows."""
+    called = []
+
+    def pairs(rows):
+        called.append([row["x"] for row in rows])
+        return {"x": torch.tensor([[v, -v] for v in called[-1]]).flatten(), "words": [str(v) for v in called[-1]]}
+
+    collator = EnvironmentCollator(pairs, "site", {0: "a", 4: "b"})
+    batch = collator([{"x": 1, "site": 4}, {"x": 2, "site": 0}, {"x": 3, "site": 4}])
+    assert called == [[1, 3], [2]]
+    assert batch["b"]["x"].tolist() == [1, -1, 3, -3]
+    assert batch["a"] == {"x": batch["a"]["x"], "words": ["2"]}
 
 
-def test_split_keeps_rows_together():
-    batch = {"x": torch.arange(4), "y": torch.arange(8).reshape(4, 2), "scale": torch.tensor(2.0)}
-    parts = split_by_environment(batch, torch.tensor([1, 0, 1, 0]))
-    assert parts[0]["x"].tolist() == [1, 3]
-    assert parts[1]["y"].tolist() == [[0, 1], [4, 5]]
-    assert parts[1]["scale"] == 2.0
+def test_ready_batches_are_divided_without_a_collator():
+    ready = EnvironmentCollator(None, "site", {"a": "a", "b": "b"}, columns=["x"])
+    rows = torch.arange(8).reshape(4, 2)
+    together = ready({"x": rows, "digit": torch.ones(4), "site": ["a", "a", "b", "b"]})
+    assert set(together) == {"a", "b"}
+    assert set(together["a"]) == {"x"}
+    assert together["b"]["x"].data_ptr() == rows[2].data_ptr(), "rows that stand together are not copied"
+    mixed = ready({"x": rows, "site": ["b", "a", "b", "a"]})
+    assert mixed["a"]["x"].tolist() == [[2, 3], [6, 7]]
+    assert mixed["b"]["x"].tolist() == [[0, 1], [4, 5]]
+
+
+def test_a_collator_that_fails_names_the_environment():
+    def fails(rows):
+        raise KeyError("length")
+
+    with pytest.raises(ValueError, match=r"2 rows of environment 'b' \(KeyError: 'length'\).*collator") as caught:
+        EnvironmentCollator(fails, "site", {"b": "b"})([{"site": "b"}, {"site": "b"}])
+    assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from hf_metairm.data import ColoredMNIST
-from hf_metairm.environments import EnvironmentCollator, EnvironmentSampler, read_environments, split_by_environment
+from hf_metairm.environments import EnvironmentCollator, EnvironmentSampler, read_environments
 from hf_metairm.gradients import StdLoss, meta_gradient, trainable_parameters
 from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
 
@@ -21,7 +21,7 @@ with accelerator.main_process_first():
     builder.download_and_prepare()
 rows = builder.as_tensors("train")
 environments = read_environments(rows)
-collator = EnvironmentCollator(None, "environment", {name: k for k, name in enumerate(environments.names)})
+collator = EnvironmentCollator(None, "environment", environments.name_of)
 share = 512 // accelerator.num_processes  # N processes train what one trains.
 sampler = EnvironmentSampler(environments.ids, rows_per_block=share, blocks_per_step=accelerator.num_processes)
 loader = DataLoader(rows, batch_size=share, sampler=sampler, collate_fn=collator)
@@ -32,8 +32,7 @@ std_loss = StdLoss(weight=1.0)
 
 for epoch in range(2):
     sampler.set_epoch(epoch)
-    for batch in loader:
-        batches = split_by_environment(batch, batch.pop("environment"))
+    for batches in loader:
         result = meta_gradient(
             model, lambda m, b: cross_entropy(m(b["pixel_values"]).logits, b["labels"]), batches, std_loss=std_loss
         )

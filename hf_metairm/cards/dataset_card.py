@@ -15,7 +15,6 @@ from ..data.builder import EnvironmentDatasetBuilder
 from ..data.config import environment_name
 from ..data.description import DatasetDescription
 from ..data.statistics import environment_statistics
-from .text import PROJECT
 
 
 _LICENCE_IDS = {"MIT": "mit", "CC BY-SA": "cc-by-sa-3.0"}
@@ -104,7 +103,6 @@ def _words(
         "last": environment_name(tests[-1]),
         "repo_id": repo_id,
         "default": default,
-        "project": PROJECT,
         "source": source.title,
         "licence": source.licence,
         "seed": first.config.seed,

@@ -22,7 +22,7 @@ def fail(message: object, status: int) -> NoReturn:
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """
-    End the command with one line and no traceback where what was given will not do (status 2), where a file, the
+    End the command with one line and no traceback where what was given is refused (status 2), where a file, the
     network or a package that is needed fails (status 1), and on Ctrl-C (status 130). With `HF_METAIRM_TRACEBACK=1`
     errors keep their traceback.
     """
@@ -38,6 +38,6 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _is_wrong_use(error: Exception) -> bool:
-    """A value that will not do, or the name of something that is not there; what the Hub lacks is a failure."""
+    """A value that is refused, or the name of something that is not there; what the Hub lacks is a failure."""
     ours = not type(error).__module__.startswith("huggingface_hub")
     return ours and isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import options
 from .errors import one_line_errors
 from .output import no_bars_in_files, print_json
 
@@ -15,35 +16,27 @@ def evaluate(
     checkpoint: Annotated[
         str, typer.Argument(help="A folder or a Hub name: a text or image classifier, or a peft adapter of one.")
     ],
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            help="colored_mnist, punctuated_sst2, a file (Parquet, CSV, TSV, JSON), a folder, or a Hub dataset."
-        ),
-    ],
-    config: Annotated[str | None, typer.Option("--config", help="The dataset's config.")] = None,
-    split: Annotated[str, typer.Option(help="The split; several as in 'validation+test'.")] = "test",
-    environment_column: Annotated[
-        str, typer.Option("--environment_column", help="Column that names each row's environment.")
-    ] = "environment",
-    label_column: Annotated[str, typer.Option("--label_column", help="Column of the class.")] = "label",
+    dataset: options.Dataset,
+    config: options.Config = None,
+    split: options.Split = "test",
+    environment_column: options.EnvironmentColumn = "environment",
+    label_column: options.LabelColumn = "label",
     text_column: Annotated[
         str | None, typer.Option("--text_column", help="Column of the text; sentence or text by default.")
     ] = None,
     image_column: Annotated[
         str | None, typer.Option("--image_column", help="Column of the image; image or img by default.")
     ] = None,
-    source: Annotated[
-        str, typer.Option(help="For the two datasets of this package: auto, hub, bundled, or a folder.")
-    ] = "auto",
+    labels: Annotated[
+        str | None, typer.Option(help="The model's classes in its order, 'a,b,c', where it does not name them itself.")
+    ] = None,
+    source: options.Source = "auto",
     max_length: Annotated[
         int | None, typer.Option("--max_length", help="Tokens of a text; what the model can take by default.")
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch_size", help="Rows at a time.")] = 64,
-    bootstrap: Annotated[int, typer.Option(help="Bootstrap samples, for the confidence intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU if there is one, by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON and nothing else.")] = False,
+    as_json: options.AsJson = False,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write results.json, table.md and accuracy.png to.")
     ] = None,
@@ -70,10 +63,9 @@ def evaluate(
             label_column=label_column,
             text_column=text_column,
             image_column=image_column,
+            labels=[name.strip() for name in labels.split(",")] if labels else None,
             max_length=max_length,
             batch_size=batch_size,
-            resamples=bootstrap,
-            seed=seed,
             device=device,
         )
         if output is not None:

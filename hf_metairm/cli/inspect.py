@@ -8,23 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from hf_metairm.data.registry import DATASETS
-
+from . import options
 from .errors import one_line_errors
 from .output import no_bars_in_files, print_json
 
 
 def inspect(
-    dataset: Annotated[
-        str,
-        typer.Argument(help=f"{', '.join(DATASETS)}, a file (CSV, TSV, JSON, Parquet), a folder, or a Hub dataset."),
-    ],
-    config: Annotated[str | None, typer.Option("--config", help="The dataset's config.")] = None,
-    split: Annotated[str, typer.Option(help="The split; several as in 'train+validation'.")] = "train",
-    environment_column: Annotated[
-        str, typer.Option("--environment_column", help="Column that names each row's environment.")
-    ] = "environment",
-    label_column: Annotated[str, typer.Option("--label_column", help="Column of the class.")] = "label",
+    dataset: options.Dataset,
+    config: options.Config = None,
+    split: options.Split = "train",
+    environment_column: options.EnvironmentColumn = "environment",
+    label_column: options.LabelColumn = "label",
     unseen_environments: Annotated[
         list[str] | None,
         typer.Option("--unseen_environments", help="An environment to leave out, as training will; may be repeated."),
@@ -34,16 +28,10 @@ def inspect(
         typer.Option("--causal_columns", help="Columns for invariant causal prediction, 'a,b,c' (needs icpy)."),
     ] = None,
     most_cues: Annotated[int, typer.Option("--most_cues", help="Cues of each kind to show.")] = 10,
-    source: Annotated[str, typer.Option(help="For the datasets of this package: where from.")] = "auto",
-    missing_values: Annotated[
-        list[str] | None,
-        typer.Option("--missing_values", help="A word that stands for a missing value, such as NA; may be repeated."),
-    ] = None,
-    quoted: Annotated[
-        bool | None,
-        typer.Option("--quoted/--not_quoted", help="Whether fields may stand in quotation marks: CSV yes, TSV no."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON and nothing else.")] = False,
+    source: options.Source = "auto",
+    missing_values: options.MissingValues = None,
+    quoted: options.Quoted = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Say how strongly each cue predicts the label in each environment, and what to beware of."""
     from rich.console import Console
@@ -56,8 +44,8 @@ def inspect(
 
     with one_line_errors():
         no_bars_in_files()
-        options = ReadOptions(tuple(missing_values or ()), quoted)
-        rows = open_dataset(dataset, config, split, source, options=options, say=partial(typer.echo, err=True))
+        reading = ReadOptions(tuple(missing_values or ()), quoted)
+        rows = open_dataset(dataset, config, split, source, options=reading, say=partial(typer.echo, err=True))
         report = inspect_dataset(
             rows,
             environment_column=environment_column,

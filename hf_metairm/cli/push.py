@@ -23,7 +23,7 @@ def push(
     For example: hf-metairm push outputs/reviews/meta-irm-seed0 name/reviews-meta-irm
     """
     with one_line_errors():
-        from hf_metairm.publishing import push_folder
+        from hf_metairm.cards.push import push_folder
 
         no_bars_in_files()
         address = push_folder(folder, repo_id, private=private or None, token=token, revision=revision)

@@ -1,7 +1,7 @@
-"""Any classifier on any dataset with an environment column: accuracy and confusion in each, with their uncertainty."""
+"""Any classifier on any dataset with an environment column: metrics and confusion in each, with their uncertainty."""
 
 from .evaluate import evaluate_checkpoint
-from .result import EnvironmentFigures, Evaluation
+from .result import EnvironmentScores, Evaluation
 
 
-__all__ = ["EnvironmentFigures", "Evaluation", "evaluate_checkpoint"]
+__all__ = ["EnvironmentScores", "Evaluation", "evaluate_checkpoint"]

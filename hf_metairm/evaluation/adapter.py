@@ -7,7 +7,8 @@ from typing import Any
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import cached_file, logging
 
-from ..experiments.text_model import MINILM, MINILM_ON_HUB, resolve_model
+from ..models.pretrained import MINILM, MINILM_ON_HUB, resolve_model
+from .files import readable
 
 
 def load_adapter(name: str) -> Any:
@@ -33,7 +34,8 @@ def load_adapter(name: str) -> Any:
         base = _base(str(config.base_model_name_or_path), _classes(name, config))
     finally:
         logging.set_verbosity(verbosity)
-    return PeftModel.from_pretrained(base, name)
+    with readable(name, "weights"):
+        return PeftModel.from_pretrained(base, name)
 
 
 def _base(name: str, classes: int) -> Any:
@@ -50,7 +52,7 @@ def _classes(name: str, config: Any) -> int:
     from safetensors import safe_open
 
     heads = config.modules_to_save or []
-    with safe_open(str(cached_file(name, "adapter_model.safetensors")), "pt") as weights:
+    with readable(name, "weights"), safe_open(str(cached_file(name, "adapter_model.safetensors")), "pt") as weights:
         names = [name for name in list(weights.keys()) if any(f".{head}." in name for head in heads)]
         shapes = [weights.get_slice(name).get_shape() for name in names]
     heights = [shape[0] for shape in shapes if len(shape) == 2]

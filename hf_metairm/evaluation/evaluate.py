@@ -1,17 +1,25 @@
-"""`evaluate_checkpoint`: from the names of a checkpoint and a dataset to the figures."""
+"""`evaluate_checkpoint`: from the names of a checkpoint and a dataset to the results."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import datasets
 import numpy as np
+from transformers import EvalPrediction
 
+from ..cards.measure import Measure
 from ..environments import read_environments
 from ..provenance import versions
-from .bootstrap import CONFIDENCE, interval, resample_accuracies
 from .checkpoint import load_checkpoint
-from .confusion import confusion_matrix
+from .intervals import CONFIDENCE, of_mean, of_worst, wilson
 from .labels import class_ids
-from .result import EnvironmentFigures, Evaluation
+from .result import EnvironmentScores, Evaluation
+
+
+def accuracy(prediction: EvalPrediction) -> dict[str, float]:
+    """The share of rows whose class has the highest logit."""
+    return {"accuracy": float((np.argmax(prediction.predictions, -1) == prediction.label_ids).mean())}
 
 
 def evaluate_checkpoint(
@@ -25,11 +33,11 @@ def evaluate_checkpoint(
     label_column: str = "label",
     text_column: str | None = None,
     image_column: str | None = None,
+    labels: Sequence[str] | None = None,
     max_length: int | None = None,
     batch_size: int = 64,
-    resamples: int = 1000,
-    seed: int = 0,
     device: str | None = None,
+    compute_metrics: Callable[[EvalPrediction], dict[str, float]] = accuracy,
 ) -> Evaluation:
     """
     Evaluate a classifier in each environment of a dataset.
@@ -42,11 +50,13 @@ def evaluate_checkpoint(
         label_column (`str`, *optional*, defaults to `"label"`): the class, see [`class_ids`].
         text_column (`str`, *optional*): by default `sentence` or `text`.
         image_column (`str`, *optional*): by default `image` or `img`.
+        labels (`Sequence[str]`, *optional*): what the model's classes are called, in their order; by default what its
+            config or its card says.
         max_length (`int`, *optional*): tokens of a text, longer ones are cut; by default what the model can take.
         batch_size (`int`, *optional*, defaults to 64): rows at a time.
-        resamples (`int`, *optional*, defaults to 1000): bootstrap samples.
-        seed (`int`, *optional*, defaults to 0): of the bootstrap.
         device (`str`, *optional*): such as `"cpu"` or `"cuda:1"`; a GPU if there is one, by default.
+        compute_metrics (`Callable`, *optional*): as a Trainer's: from logits and class ids to metrics by name, called
+            for all rows and for each environment's; the first metric is what is compared. By default the accuracy.
 
     Raises:
         ValueError: what is given does not fit together; the message says how to mend it.
@@ -54,9 +64,8 @@ def evaluate_checkpoint(
     """
     if not len(rows):
         raise ValueError(f"There are no rows in the split {split!r} of {dataset or 'the dataset'}.")
-    for number, option in ((batch_size, "--batch_size"), (resamples, "--bootstrap")):
-        if number < 1:
-            raise ValueError(f"{option} {number}: give a number from 1 on.")
+    if batch_size < 1:
+        raise ValueError(f"--batch_size {batch_size}: give a number from 1 on.")
     for column, option in ((environment_column, "--environment_column"), (label_column, "--label_column")):
         if column not in rows.column_names:
             raise ValueError(
@@ -64,38 +73,44 @@ def evaluate_checkpoint(
                 f"{option}."
             )
     environments = read_environments(rows, environment_column)
-    classifier = load_checkpoint(checkpoint, device)
-    labels = class_ids(rows, label_column, classifier.id2label)
-    input_column = classifier.input_column(rows, text_column, image_column)
-    predictions = classifier.predict(rows, input_column, batch_size, max_length)
-    places = {name: environments.ids == k for k, name in enumerate(environments.names)}
-    right = {name: predictions[place] == labels[place] for name, place in places.items()}
-    samples = resample_accuracies(right, resamples, seed)
-    joint = np.stack(list(samples.values()))
+    classifier = load_checkpoint(checkpoint, device, labels)
+    classes = len(classifier.labels)
+    ids = class_ids(rows, label_column, dict(enumerate(classifier.labels)))
+    logits = classifier.logits(rows, classifier.input_column(rows, text_column, image_column), batch_size, max_length)
+    unseen = classifier.record.unseen(environments.names, environment_column)
+
+    def scores(name: str, place: np.ndarray) -> EnvironmentScores:
+        metrics = compute_metrics(EvalPrediction(predictions=logits[place], label_ids=ids[place]))
+        first, n = next(iter(metrics)), int(place.sum())
+        pairs = ids[place] * classes + logits[place].argmax(-1)
+        return EnvironmentScores(
+            name,
+            n,
+            metrics,
+            wilson(metrics[first], n) if Measure.named(first).share else None,
+            float(np.bincount(ids[place]).max() / n),
+            unseen.get(name),
+            np.bincount(pairs, minlength=classes**2).reshape(classes, classes).tolist(),
+        )
+
+    found = [scores(name, environments.ids == k) for k, name in enumerate(environments.names)]
+    overall = scores("", np.ones(len(rows), bool)).metrics
+    measure = Measure.named(next(iter(overall)))
+    values: Mapping[str, float] = {e.name: e.metrics[measure.name] for e in found}
+    shares = (list(values.values()), [e.rows for e in found])
     return Evaluation(
         checkpoint=checkpoint,
         dataset=dataset,
         config=config,
         split=split,
         environment_column=environment_column,
-        labels=list(classifier.id2label.values()),
-        environments=[
-            EnvironmentFigures(
-                name,
-                int(place.sum()),
-                float(right[name].mean()),
-                interval(samples[name]),
-                confusion_matrix(labels[place], predictions[place], len(classifier.id2label)).tolist(),
-            )
-            for name, place in places.items()
-        ],
-        accuracy=float((predictions == labels).mean()),
-        mean_accuracy=float(np.mean([rows.mean() for rows in right.values()])),
-        mean_interval=interval(joint.mean(0)),
-        worst_environment=min(right, key=lambda name: right[name].mean()),
-        worst_interval=interval(joint.min(0)),
+        labels=classifier.labels,
+        environments=found,
+        overall=overall,
+        mean=float(np.mean(shares[0])),
+        mean_interval=of_mean(*shares) if measure.share else None,
+        worst_environment=measure.worst(values),
+        worst_interval=of_worst(*shares) if measure.share else None,
         confidence=CONFIDENCE,
-        resamples=resamples,
-        seed=seed,
         versions=versions(),
     )

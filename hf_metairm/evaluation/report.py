@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..cards import text as write
 from .picture import draw
 from .result import Evaluation, Interval
 
@@ -18,22 +18,22 @@ MOST_CLASSES = 12
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """`results.json`, `table.md` and `accuracy.png` in `folder`."""
+    """`results.json`, `table.md` and a picture that is called by the metric (`accuracy.png`) in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     results = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False)
     (folder / "results.json").write_text(results + "\n", encoding="utf-8")
     (folder / "table.md").write_text(markdown(evaluation), encoding="utf-8")
-    draw(evaluation, folder / "accuracy.png")
+    draw(evaluation, folder / f"{evaluation.measure.name}.png")
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
-    """The table of accuracies, and a confusion matrix for each environment."""
-    header, lines = accuracy_cells(evaluation)
+    """The table of results, and a confusion matrix for each environment."""
+    header, rows = result_cells(evaluation)
     table = Table(title=escape(title(evaluation)), caption=caption(evaluation))
     for k, name in enumerate(header):
-        table.add_column(name, justify="right" if 0 < k < 4 else "left")
-    for k, line in enumerate(lines):
-        table.add_row(*map(escape, line), end_section=k == len(evaluation.environments) - 1)
+        table.add_column(escape(name.replace(", %", "\n%")), justify="right" if 0 < k < len(header) - 1 else "left")
+    for k, row in enumerate(rows):
+        table.add_row(*map(escape, row), end_section=k == len(evaluation.environments) - 1)
     console.print(table)
     for note in evaluation.notes:
         console.print(escape(note))
@@ -49,20 +49,34 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         console.print(table)
 
 
-def accuracy_cells(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
-    """Header and lines of the table: every environment, then the mean over them and the worst of them."""
-    header = ["environment", "rows", "accuracy, %", f"{100 * evaluation.confidence:.0f} % interval", ""]
-    lines = [
-        [e.name, f"{e.rows:,}", _percent(e.accuracy), _range(e.interval), "worst" if e.name == worst else ""]
-        for worst in [evaluation.worst_environment]
+def result_cells(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table: every environment, then the mean over them, the worst of them, and all rows."""
+    measure, worst = evaluation.measure, evaluation.worst_environment
+    others = [name for name in evaluation.overall if name != measure.name]
+    with_interval = [f"{100 * evaluation.confidence:.0f} % interval"] if measure.share else []
+
+    def row(name: str, rows: str, value: float, interval: Interval | None, *more: str) -> list[str]:
+        span = "" if interval is None else " to ".join(map(measure.number, interval))
+        return [name, rows, measure.number(value), *([span] if with_interval else []), *more]
+
+    blank = [""] * (len(others) + 2)
+    cells = [
+        row(
+            e.name + " (unseen)" * bool(e.unseen),
+            f"{e.rows:,}",
+            evaluation.values[e.name],
+            e.interval,
+            *(f"{e.metrics[name]:.4g}" for name in others),
+            f"{100 * e.majority:.1f}",
+            "worst" * (e.name == worst),
+        )
         for e in evaluation.environments
     ]
-    lines.append(
-        ["mean over environments", "", _percent(evaluation.mean_accuracy), _range(evaluation.mean_interval), ""]
-    )
-    lines.append(["worst environment", "", _percent(evaluation.worst_accuracy), _range(evaluation.worst_interval), ""])
-    lines.append(["all rows", f"{evaluation.rows:,}", _percent(evaluation.accuracy), "", ""])
-    return header, lines
+    cells.append(row("mean over environments", "", evaluation.mean, evaluation.mean_interval, *blank))
+    cells.append(row("worst environment", "", evaluation.worst, evaluation.worst_interval, *blank))
+    over_all = [f"{evaluation.overall[name]:.4g}" for name in others]
+    cells.append(row("all rows", f"{evaluation.rows:,}", evaluation.overall[measure.name], None, *over_all, "", ""))
+    return ["environment", "rows", measure.heading, *with_interval, *others, "majority, %", ""], cells
 
 
 def title(evaluation: Evaluation) -> str:
@@ -72,41 +86,26 @@ def title(evaluation: Evaluation) -> str:
 
 
 def caption(evaluation: Evaluation) -> str:
-    """What the intervals are."""
-    return f"intervals: bootstrap over the rows of each environment, {evaluation.resamples:,} resamples"
+    """What the intervals and the column beside them are."""
+    guessing = f"guessing among {len(evaluation.labels)} classes: {100 / len(evaluation.labels):.1f} %"
+    majority = f"majority: the most frequent class; {guessing}"
+    return f"intervals: Wilson's, over the rows; {majority}" if evaluation.measure.share else majority
 
 
 def markdown(evaluation: Evaluation) -> str:
     """The tables as Markdown."""
-    blocks = [f"# {_cell(title(evaluation))}", _table(*accuracy_cells(evaluation)), _sentence(caption(evaluation))]
-    blocks += [_cell(note) for note in evaluation.notes]
+
+    def table(header: list[str], rows: list[list[str]]) -> str:
+        cells = [list(map(write.plain, row)) for row in [header, *rows]]
+        return write.table(cells[0], cells[1:], right=range(1, len(header)))
+
+    said = caption(evaluation)
+    blocks = [f"# {write.plain(title(evaluation))}", table(*result_cells(evaluation)), f"{said[0].upper()}{said[1:]}."]
+    blocks += [write.plain(note) for note in evaluation.notes]
     for environment in evaluation.environments:
         counts = [
             [label, *(f"{count:,}" for count in line)] for label, line in zip(evaluation.labels, environment.confusion)
         ]
-        blocks.append(f"## Confusion in {_cell(environment.name)} (rows)")
-        blocks.append(_table(["true class \\ predicted", *evaluation.labels], counts))
+        blocks.append(f"## Confusion in {write.plain(environment.name)} (rows)")
+        blocks.append(table(["true class \\ predicted", *evaluation.labels], counts))
     return "\n\n".join(blocks) + "\n"
-
-
-def _table(header: list[str], lines: list[list[str]]) -> str:
-    rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in [header, rule, *lines])
-
-
-def _cell(text: Any) -> str:
-    """Names from anywhere, so that they stay in their cell and mean nothing in Markdown."""
-    plain = " ".join(str(text).split())
-    return "".join(f"\\{c}" if c in "\\|`*_<>[]#" else c for c in plain)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _range(interval: Interval) -> str:
-    return " to ".join(map(_percent, interval))

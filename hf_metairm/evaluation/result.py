@@ -5,27 +5,32 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-
-Interval = tuple[float, float]
+from ..cards.measure import Measure
+from .intervals import Interval
 
 
 @dataclass(frozen=True)
-class EnvironmentFigures:
+class EnvironmentScores:
     """
     One environment.
 
     Args:
         name (`str`): of the environment.
         rows (`int`): how many there are.
-        accuracy (`float`): between 0 and 1.
-        interval (`tuple[float, float]`): its confidence interval.
+        metrics (`dict[str, float]`): every metric, by name.
+        interval (`tuple[float, float]`, *optional*): the first metric's confidence interval, where it is a share of
+            rows.
+        majority (`float`): the share of the most frequent class.
+        unseen (`bool`, *optional*): whether training never saw it; `None` where nobody noted that down.
         confusion (`list[list[int]]`): row counts, the true class by the predicted one.
     """
 
     name: str
     rows: int
-    accuracy: float
-    interval: Interval
+    metrics: dict[str, float]
+    interval: Interval | None
+    majority: float
+    unseen: bool | None
     confusion: list[list[int]]
 
 
@@ -41,15 +46,13 @@ class Evaluation:
         split (`str`): the part of it.
         environment_column (`str`): the column that names environments.
         labels (`list[str]`): the model's classes, in the order of the confusion matrices.
-        environments (`list[EnvironmentFigures]`): in the order of a `ClassLabel`, else sorted.
-        accuracy (`float`): over all rows, between 0 and 1.
-        mean_accuracy (`float`): over environments, each weighing the same.
-        mean_interval (`tuple[float, float]`): its confidence interval.
-        worst_environment (`str`): the one with the lowest accuracy.
-        worst_interval (`tuple[float, float]`): of the lowest accuracy, whichever environment has it in a sample.
+        environments (`list[EnvironmentScores]`): in the order of a `ClassLabel`, else sorted.
+        overall (`dict[str, float]`): every metric over all rows; the first one is what is compared.
+        mean (`float`): of the first metric over environments, each weighing the same.
+        mean_interval (`tuple[float, float]`, *optional*): its confidence interval.
+        worst_environment (`str`): the one that does worst in the first metric.
+        worst_interval (`tuple[float, float]`, *optional*): of the worst value, whichever environment has it.
         confidence (`float`): of the intervals, such as 0.95.
-        resamples (`int`): of the bootstrap.
-        seed (`int`): of the bootstrap.
         versions (`dict[str, str]`): of what it was computed with.
     """
 
@@ -59,21 +62,29 @@ class Evaluation:
     split: str
     environment_column: str
     labels: list[str]
-    environments: list[EnvironmentFigures]
-    accuracy: float
-    mean_accuracy: float
-    mean_interval: Interval
+    environments: list[EnvironmentScores]
+    overall: dict[str, float]
+    mean: float
+    mean_interval: Interval | None
     worst_environment: str
-    worst_interval: Interval
+    worst_interval: Interval | None
     confidence: float
-    resamples: int
-    seed: int
     versions: dict[str, str]
 
     @property
-    def worst_accuracy(self) -> float:
-        """The accuracy of the worst environment."""
-        return min(environment.accuracy for environment in self.environments)
+    def measure(self) -> Measure:
+        """The metric that is compared."""
+        return Measure.named(next(iter(self.overall)))
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Its value in each environment."""
+        return {e.name: e.metrics[self.measure.name] for e in self.environments}
+
+    @property
+    def worst(self) -> float:
+        """Its value in the worst environment."""
+        return self.values[self.worst_environment]
 
     @property
     def rows(self) -> int:
@@ -82,16 +93,20 @@ class Evaluation:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the intervals should know, as sentences."""
-        sure = [e.name for e in self.environments if e.accuracy in (0.0, 1.0)]
-        small = [e.name for e in self.environments if e.rows < 30]
+        """What a reader should know besides, as sentences."""
         notes = []
-        if sure:
-            notes.append(f"No interval where all rows are right or all are wrong: {', '.join(sure)}.")
-        if small:
-            notes.append(f"Fewer than 30 rows, so that the interval is too narrow: {', '.join(small)}.")
+        if all(e.unseen for e in self.environments):
+            notes.append("Training saw none of these environments: nothing here is about those that it saw.")
+        guesses = [e.name for e in self.environments if self.values[e.name] <= e.majority]
+        if self.measure.share and guesses:
+            notes.append(f"No better than always naming the most frequent class: {', '.join(guesses)}.")
         return notes
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it for JSON."""
-        return {**asdict(self), "worst_accuracy": self.worst_accuracy, "rows": self.rows, "notes": self.notes}
+        """All of it for JSON; metrics stand under their own names."""
+        found = asdict(self)
+        for environment in found["environments"]:
+            environment.update(environment.pop("metrics"))
+        name = self.measure.name
+        found |= {**found.pop("overall"), f"mean_{name}": found.pop("mean"), f"worst_{name}": self.worst}
+        return {**found, "metric": name, "rows": self.rows, "notes": self.notes}

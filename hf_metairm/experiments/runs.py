@@ -102,7 +102,7 @@ def _carry_out(run: Run, trainer: EnvironmentTrainer, folder: Path, overwrite: b
     seconds = time.perf_counter() - start
     result = {
         "name": run.name,
-        "algorithm": trainer._name,
+        "algorithm": trainer.algorithm.title,
         "seed": run.seed,
         **(run.measure or _accuracy_by_environment)(trainer),
         "train_seconds": round(seconds, 2),

@@ -1,21 +1,43 @@
-"""The gradient of the meta-IRM objective, in plain PyTorch.
+"""
+Gradients of objectives over environments, in plain PyTorch.
 
-Start with [`meta_gradient`]; `std_loss` holds the weights that σ gives each meta-loss, `oracles` the two ways to
-evaluate a risk away from the model's own parameters, `hessian` the three kinds of Hessian-vector product, and
-`processes` what changes when several processes share the batch.
+Start with [`meta_gradient`] (`meta_gradient.py`), or with [`gradient_of_objective`] (`risk_objective.py`) for an
+objective of the risks alone. `risks` says what a risk is and how parts of a batch add up to it; `std_loss` holds the
+weights that σ gives each meta-loss; `oracles` evaluates a risk away from the model's own parameters; `kinds`, `exact`
+and `finite_difference` are the kinds of Hessian-vector product; `processes` is what changes when several processes
+share the batch.
 """
 
-from .hessian import SCHEMES
-from .meta_gradient import META_GRADIENTS, MetaGradient, draw_pairs, meta_gradient, trainable_parameters
+from .exact import Exact
+from .finite_difference import SCHEMES, FiniteDifference
+from .kinds import KINDS, FirstOrder, Kind, Linearization
+from .meta_gradient import MetaGradient, check_model, meta_gradient
+from .pairs import draw_pairs
+from .parameters import trainable_parameters
+from .risk_objective import RiskObjectiveGradient, gradient_of_objective
+from .risks import Evaluation, Part, Parts, Risk, as_parts
 from .std_loss import StdLoss
 
 
 __all__ = [
-    "META_GRADIENTS",
+    "KINDS",
     "SCHEMES",
+    "Evaluation",
+    "Exact",
+    "FiniteDifference",
+    "FirstOrder",
+    "Kind",
+    "Linearization",
     "MetaGradient",
+    "Part",
+    "Parts",
+    "Risk",
+    "RiskObjectiveGradient",
     "StdLoss",
+    "as_parts",
+    "check_model",
     "draw_pairs",
+    "gradient_of_objective",
     "meta_gradient",
     "trainable_parameters",
 ]

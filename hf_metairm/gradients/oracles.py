@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from .parameters import Places, Vector, add_, dense, differentiate, divide_
 from .processes import Processes
+from .risks import Environment, Parts, Risk
 
 
-Risk = Callable[[nn.Module, Any], Tensor]
-Vector = list[Tensor]
-
-
-class InPlaceOracle:
+class Oracle(ABC):
     """
-    Writes the wanted parameters into the model and runs an ordinary forward and backward pass there.
-
-    Whatever ordinary training runs with, this runs with: any attention kernel, gradient checkpointing,
-    `torch.compile`, FSDP2. [`close`] puts the parameters back bit for bit.
+    R_e and ∇R_e at any parameters, over this process's rows.
 
     Args:
         processes ([`Processes`]): the model and the processes that share its batch.
         parameters (list of `nn.Parameter`): the trainable parameters θ.
-        risk (`Callable`): `risk(model, batch)`, the mean loss over the batch as a scalar.
-        batches (`Mapping[int, Sequence]`): for each environment its part of the batch, as one or more micro-batches of
-            equal size.
+        risk (`Callable`): `risk(model, inputs)`, the mean loss as a scalar.
+        batches (`Mapping`): for each environment its parts, see [`~hf_metairm.gradients.risks.Part`].
         loss_scale (`float`): what the loss is multiplied by before each backward pass and the gradient divided by
             after it, so that float16 gradients do not underflow.
     """
@@ -38,7 +30,7 @@ class InPlaceOracle:
         processes: Processes,
         parameters: list[nn.Parameter],
         risk: Risk,
-        batches: Mapping[int, Sequence[Any]],
+        batches: Parts,
         loss_scale: float = 1.0,
     ):
         self.processes = processes
@@ -46,8 +38,69 @@ class InPlaceOracle:
         self.risk = risk
         self.batches = batches
         self.loss_scale = loss_scale
-        self.theta: Vector = [p.detach().clone() for p in parameters]
+        self.used = [False] * len(parameters)
+        """For each parameter whether any risk depends on it."""
+
+    @property
+    @abstractmethod
+    def theta(self) -> Vector:
+        """θ, as the point to start from."""
+
+    @abstractmethod
+    def gradient(
+        self, environment: Environment, base: Vector, direction: Vector | None = None, scale: float = 0.0
+    ) -> tuple[Tensor, Vector]:
+        """R_e and ∇R_e at base + scale · direction, over this process's rows."""
+
+    @abstractmethod
+    def loss(
+        self, environment: Environment, base: Vector, direction: Vector | None = None, scale: float = 0.0
+    ) -> Tensor:
+        """R_e at base + scale · direction, over this process's rows."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the model as it was found."""
+
+    def joint_gradient(
+        self, environment: Environment, base: Vector, direction: Vector | None = None, scale: float = 0.0
+    ) -> tuple[Tensor, Vector]:
+        """[`gradient`] over the rows of all processes."""
+        risk, gradient = self.gradient(environment, base, direction, scale)
+        self.processes.add([risk])
+        self.processes.add_gradients(gradient)
+        return risk, gradient
+
+    @torch.no_grad()
+    def _loss_here(self, environment: Environment) -> Tensor:
+        parts = self.batches[environment]
+        return torch.stack([self.risk(self.processes.module, part.inputs) * part.weight for part in parts]).sum()
+
+
+class InPlaceOracle(Oracle):
+    """
+    Writes the wanted parameters into the model and runs an ordinary forward and backward pass there.
+
+    Whatever ordinary training runs with, this runs with: any attention kernel, gradient checkpointing,
+    `torch.compile`, FSDP2. [`close`] puts the parameters back bit for bit.
+    """
+
+    def __init__(
+        self,
+        processes: Processes,
+        parameters: list[nn.Parameter],
+        risk: Risk,
+        batches: Parts,
+        loss_scale: float = 1.0,
+    ):
+        super().__init__(processes, parameters, risk, batches, loss_scale)
+        self._theta: Vector = [p.detach().clone() for p in parameters]
         self._kept_gradients = [p.grad for p in parameters]
+
+    @property
+    def theta(self) -> Vector:
+        """A copy of θ."""
+        return self._theta
 
     @torch.no_grad()
     def move(self, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> None:
@@ -60,42 +113,42 @@ class InPlaceOracle:
                 torch.add(base[k], direction[k], alpha=scale, out=parameter.detach())
 
     def gradient(
-        self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0
+        self, environment: Environment, base: Vector, direction: Vector | None = None, scale: float = 0.0
     ) -> tuple[Tensor, Vector]:
         """R_e and ∇R_e at base + scale · direction, over this process's rows."""
         self.move(base, direction, scale)
         for parameter in self.parameters:
             parameter.grad = None
-        micro_batches = self.batches[environment]
         risk = torch.zeros((), device=self.parameters[0].device)
-        for batch in micro_batches:
-            loss = self.risk(self.processes.module, batch) / len(micro_batches)
-            (loss * self.loss_scale).backward()
+        for part in self.batches[environment]:
+            loss = self.risk(self.processes.module, part.inputs) * part.weight
+            (loss * (self.loss_scale * self.processes.backward_scale)).backward()
             risk = risk + loss.detach()
-        gradient = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+        gradient = dense([p.grad for p in self.parameters], self.parameters, self.used)
         for parameter in self.parameters:
             parameter.grad = None
-        return risk, _unscale(gradient, self.loss_scale)
+        return risk, divide_(gradient, self.loss_scale)
 
-    @torch.no_grad()
-    def loss(self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> Tensor:
+    def loss(
+        self, environment: Environment, base: Vector, direction: Vector | None = None, scale: float = 0.0
+    ) -> Tensor:
         """R_e at base + scale · direction, over this process's rows."""
         self.move(base, direction, scale)
-        losses = [self.risk(self.processes.module, batch) for batch in self.batches[environment]]
+        loss = self._loss_here(environment)
         self.processes.reshard()
-        return torch.stack(losses).mean()
+        return loss
 
     def close(self) -> None:
         """Put the parameters and whatever gradients they carried back."""
-        self.move(self.theta)
+        self.move(self._theta)
         for parameter, gradient in zip(self.parameters, self._kept_gradients):
             parameter.grad = gradient
 
 
-class FunctionalOracle:
+class SwappingOracle(Oracle):
     """
-    Leaves the model's parameters alone and calls the model with others, by `torch.func.functional_call`, so that a
-    graph through θ stays valid while θ' is evaluated. Takes what [`InPlaceOracle`] takes.
+    Lets other tensors take the parameters' places in the model, for the whole of forward, backward and Hessian
+    product, so that a graph through θ stays valid while θ' is evaluated. Takes what [`Oracle`] takes.
     """
 
     def __init__(
@@ -103,85 +156,45 @@ class FunctionalOracle:
         processes: Processes,
         parameters: list[nn.Parameter],
         risk: Risk,
-        batches: Mapping[int, Sequence[Any]],
+        batches: Parts,
         loss_scale: float = 1.0,
     ):
-        self.processes = processes
-        self.batches = batches
-        self.loss_scale = loss_scale
-        self.theta: Vector = list(parameters)
-        self._risk = _RiskOfModel(processes.module, risk)
-        name_of = {id(p): name for name, p in self._risk.named_parameters()}
-        self._names = [name_of[id(p)] for p in parameters]
+        super().__init__(processes, parameters, risk, batches, loss_scale)
+        self.places = Places(processes.module, parameters)
 
-    def value(self, batch: Any, point: Vector) -> Tensor:
-        """The risk of one micro-batch at `point`, with its graph."""
-        return functional_call(self._risk, dict(zip(self._names, point)), (batch,), tie_weights=True)
+    @property
+    def theta(self) -> Vector:
+        """θ itself."""
+        return list(self.parameters)
 
     def gradient(
-        self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0
+        self, environment: Environment, base: Vector, direction: Vector | None = None, scale: float = 0.0
     ) -> tuple[Tensor, Vector]:
         """R_e and ∇R_e at base + scale · direction, over this process's rows."""
         point = self.point(base, direction, scale)
-        micro_batches = self.batches[environment]
         risk = torch.zeros((), device=point[0].device)
         gradient: Vector | None = None
-        for batch in micro_batches:
-            loss = self.value(batch, point) / len(micro_batches)
-            part = differentiate(loss * self.loss_scale, point)
-            gradient = add_(gradient, part)
-            risk = risk + loss.detach()
+        with self.places.taken_by(point):
+            for part in self.batches[environment]:
+                loss = self.risk(self.processes.module, part.inputs) * part.weight
+                gradient = add_(gradient, differentiate(loss * self.loss_scale, point, self.used))
+                risk = risk + loss.detach()
         assert gradient is not None
-        return risk, _unscale(gradient, self.loss_scale)
+        return risk, divide_(gradient, self.loss_scale)
 
-    @torch.no_grad()
-    def loss(self, environment: int, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> Tensor:
+    def loss(
+        self, environment: Environment, base: Vector, direction: Vector | None = None, scale: float = 0.0
+    ) -> Tensor:
         """R_e at base + scale · direction, over this process's rows."""
-        point = self.point(base, direction, scale)
-        return torch.stack([self.value(batch, point) for batch in self.batches[environment]]).mean()
+        with self.places.taken_by(self.point(base, direction, scale)):
+            return self._loss_here(environment)
 
     @staticmethod
     def point(base: Vector, direction: Vector | None = None, scale: float = 0.0) -> Vector:
         """base + scale · direction as new leaves of the graph."""
         if direction is None:
-            return [b.detach().requires_grad_() for b in base]
-        return [torch.add(b.detach(), d.detach(), alpha=scale).requires_grad_() for b, d in zip(base, direction)]
+            return [nn.Parameter(b.detach()) for b in base]
+        return [nn.Parameter(torch.add(b.detach(), d.detach(), alpha=scale)) for b, d in zip(base, direction)]
 
     def close(self) -> None:
-        """Nothing to put back: the model was never touched."""
-
-
-class _RiskOfModel(nn.Module):
-    """`risk(model, batch)` as a module, so that `functional_call` reaches the model inside whatever `risk` does."""
-
-    def __init__(self, model: nn.Module, risk: Risk):
-        super().__init__()
-        self.model = model
-        self._risk = risk
-
-    def forward(self, batch: Any) -> Tensor:
-        return self._risk(self.model, batch)
-
-
-def differentiate(value: Tensor, point: Vector, **options: Any) -> Vector:
-    """`torch.autograd.grad` with zeros for whatever `value` does not depend on."""
-    gradient = torch.autograd.grad(value, point, allow_unused=True, **options)
-    return [torch.zeros_like(p) if g is None else g for g, p in zip(gradient, point)]
-
-
-def add_(total: Vector | None, part: Vector, scale: Tensor | None = None) -> Vector:
-    """total + scale · part, written into `total`; `part` itself where there is no total and no scale yet."""
-    if total is None:
-        return part if scale is None else [p * scale for p in part]
-    for t, p in zip(total, part):
-        if scale is None:
-            t.add_(p)
-        else:
-            t.addcmul_(p, scale)
-    return total
-
-
-def _unscale(gradient: Vector, scale: float) -> Vector:
-    if scale != 1.0:
-        torch._foreach_div_(gradient, scale)
-    return gradient
+        """Nothing to put back: the parameters were never written to."""

@@ -1,5 +1,6 @@
-"""What changes when several processes share the batch: risks and gradients become means over the processes.
+"""What changes when several processes share the batch: risks and gradients are sums over the processes.
 
+Each process weighs its rows by their share of all (see `risks`), so the sum over the processes is the mean over rows.
 The wrapper of `DistributedDataParallel` is bypassed and one explicit reduction takes its place: DDP's hooks fire at
 every backward pass, and the meta-gradient needs several of them, at other parameters, before one gradient is done.
 FSDP2 averages the gradients itself, in its own backward hooks; only scalars are left to reduce.
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
@@ -32,6 +34,8 @@ class Processes:
         self._group = inner.process_group if isinstance(inner, DistributedDataParallel) else None
         shared = isinstance(inner, DistributedDataParallel) or (self.shards and dist.is_initialized())
         self.count = dist.get_world_size(self._group) if shared else 1
+        # FSDP2's hooks take the mean of the processes' gradients where their sum is wanted.
+        self.backward_scale = float(self.count) if self.shards else 1.0
 
     def reshard(self) -> None:
         """
@@ -42,16 +46,23 @@ class Processes:
             if isinstance(part, FSDPModule):
                 part.reshard()
 
-    def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over the processes, in place."""
+    def add(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over the processes, in place."""
         if self.count == 1:
             return
-        pending = [dist.all_reduce(t, group=self._group, async_op=True) for t in tensors]
-        for work, tensor in zip(pending, tensors):
+        for work in [dist.all_reduce(t, group=self._group, async_op=True) for t in tensors]:
             work.wait()
-            tensor.div_(self.count)
 
-    def average_gradients(self, gradients: Sequence[Tensor]) -> None:
-        """The same for gradients, which FSDP2 has averaged already."""
+    def add_gradients(self, gradients: Sequence[Tensor]) -> None:
+        """The same for gradients, which FSDP2 has reduced already."""
         if not self.shards:
-            self.average(gradients)
+            self.add(gradients)
+
+    def any(self, flags: list[bool]) -> list[bool]:
+        """For each flag whether it is set on any process."""
+        if self.count == 1:
+            return flags
+        device = next(self.module.parameters()).device
+        found = torch.tensor(flags, dtype=torch.int32, device=device)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self._group)
+        return found.bool().tolist()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
-
-Pair = tuple[int, int]
+from .pairs import Pair, PairTable
 
 
 class StdLoss:
@@ -24,55 +26,84 @@ class StdLoss:
         weight (`float`, *optional*, defaults to 1.0): λ, at least 0.
         momentum (`float`, *optional*, defaults to 0.0): m, at least 0 and below 1. 0 is the objective of the paper.
         divisor (`float`, *optional*, defaults to 1.0): what the whole objective is divided by.
+        environments (`Sequence`, *optional*): all that there will be, where that is known; others are added as met.
     """
 
-    def __init__(self, weight: float = 1.0, momentum: float = 0.0, divisor: float = 1.0):
+    def __init__(
+        self, weight: float = 1.0, momentum: float = 0.0, divisor: float = 1.0, environments: Sequence[Any] = ()
+    ):
         self.weight = weight
         self.momentum = momentum
         self.divisor = divisor
-        self._averages: dict[Pair, tuple[Tensor, int]] = {}
+        self._environments = tuple(environments)
+        self._means: PairTable | None = None
+        self._counts: PairTable | None = None
         self._origin: Tensor | None = None
-        self._seen: list[Tensor] = []
+        self._seen = torch.empty(0)
+        self._observed = 0
 
-    def start(self) -> None:
-        """Begin a step: forget the meta-losses of the last one, but not the running means."""
+    def start(self, pairs: int) -> None:
+        """Begin a step with that many pairs: forget the meta-losses of the last one, but not the running means."""
         self._origin = None
-        self._seen = []
+        self._seen = torch.empty(pairs)
+        self._observed = 0
 
     def observe(self, pair: Pair, loss: Tensor) -> Tensor:
         """
-        Take the meta-loss of a pair (already averaged over the processes) and return its x_ij: the (running mean of
-        the) meta-loss, measured from the step's first one so that nothing cancels where all are nearly equal.
+        Take the meta-loss of a pair (over all processes) and return its x_ij: the (running mean of the) meta-loss,
+        measured from the step's first one so that nothing cancels where all are nearly equal.
         """
-        value = loss
-        if self.momentum > 0:
-            average, count = self._averages.get(pair, (torch.zeros_like(loss), 0))
-            average, count = self.momentum * average.to(loss) + (1 - self.momentum) * loss, count + 1
-            self._averages[pair] = (average, count)
-            value = average / (1 - self.momentum**count)
+        value = self._smoothed(pair, loss) if self.momentum > 0 else loss
         if self._origin is None:
             self._origin = value
-        self._seen.append(value - self._origin)
-        return self._seen[-1]
+            self._seen = self._seen.to(loss)
+        self._seen[self._observed] = value - self._origin
+        self._observed += 1
+        return self._seen[self._observed - 1]
+
+    def _smoothed(self, pair: Pair, loss: Tensor) -> Tensor:
+        """The bias-corrected running mean of a pair, with `loss` taken in."""
+        if self._means is None or self._counts is None:
+            self._means = PairTable(self._environments, loss.dtype, loss.device, 0.0)
+            self._counts = PairTable(self._environments, torch.int64, torch.device("cpu"), 0)
+        m = self.momentum
+        count = int(self._counts.get(pair, 0)) + 1
+        mean = m * self._means.get(pair, torch.zeros_like(loss)) + (1 - m) * loss
+        self._means[pair], self._counts[pair] = mean, count
+        return mean / (1 - m**count)
 
     def deviation(self) -> Tensor:
         """σ of the values observed in this step."""
-        return torch.stack(self._seen).std(correction=0)
+        return self._seen[: self._observed].std(correction=0)
 
     def mix(self, sum_weight: float = 1.0) -> tuple[Tensor, Tensor]:
         """
         The coefficients (a, b) with w_ij = a + b x_ij for every pair observed in this step, `divisor` included;
         `sum_weight` is what stands before Σ L_ij (above 1 where only some of the pairs were drawn).
         """
-        values = torch.stack(self._seen)
+        values = self._seen[: self._observed]
         deviation, mean = values.std(correction=0), values.mean()
         slope = torch.where(deviation > 0, self.weight / (len(values) * deviation), torch.zeros_like(deviation))
         return (sum_weight - slope * mean) / self.divisor, slope / self.divisor
 
-    def state_dict(self) -> dict[str, list]:
-        """The running means, as plain numbers that JSON keeps bit for bit."""
-        return {"averages": [[i, j, float(a), n] for (i, j), (a, n) in self._averages.items()]}
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running means before their correction and of how many values, each of shape (E, E); empty without."""
+        if self._means is None or self._counts is None:
+            return {}
+        return {"meta_loss_means": self._means.matrix, "meta_loss_counts": self._counts.matrix}
 
-    def load_state_dict(self, state: dict[str, list]) -> None:
-        """Put the running means of [`state_dict`] back."""
-        self._averages = {(i, j): (torch.tensor(a, dtype=torch.float64), n) for i, j, a, n in state["averages"]}
+    def load_state_dict(self, state: dict[str, Tensor], environments: Sequence[Any]) -> None:
+        """Put the running means of [`state_dict`] back; `environments` is the order of its rows and columns."""
+        self._means = self._counts = None
+        if not state:
+            return
+        means = state["meta_loss_means"]
+        self._means = PairTable(environments, means.dtype, means.device, 0.0)
+        self._counts = PairTable(environments, torch.int64, torch.device("cpu"), 0)
+        self._means.matrix = means.clone()
+        self._counts.matrix = state["meta_loss_counts"].to("cpu", torch.int64)
+
+    @property
+    def environments(self) -> list[Any]:
+        """The environments in the order of [`state_dict`]'s rows."""
+        return [] if self._means is None else self._means.environments

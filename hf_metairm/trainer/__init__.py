@@ -1,30 +1,21 @@
 """
-One algorithm a file, its Config beside its Trainer: `base` trains by plain ERM on environment-balanced batches, the
-others build on it.
+The Hugging Face glue. `base` is the Trainer that everything builds on: `data` makes its batches, `risk` the loss it
+differentiates, `evaluation` evaluates each environment, `checkpoint` keeps the algorithm's state, `checks` looks at
+everything before training starts. `algorithms` has the ready-made Trainers, `configs` their Configs.
 """
 
+from .algorithms import ALGORITHMS, GroupDROTrainer, IRMTrainer, MetaIRMTrainer, RExTrainer
 from .base import EnvironmentTrainer
-from .configs import EnvironmentConfig, PenaltyConfig
-from .group_dro import GroupDROConfig, GroupDROTrainer
-from .irm import IRMConfig, IRMTrainer
-from .meta_irm import MetaIRMConfig, MetaIRMTrainer
-from .rex import MMRExConfig, RExConfig, RExTrainer
+from .configs import EnvironmentConfig, GroupDROConfig, IRMConfig, MetaIRMConfig, MMRExConfig, RExConfig
+from .evaluation import EnvironmentResult
+from .settings import EnvironmentSettings
 
-
-# By the names that the command line and results use. IRMv2 (Khezeli et al. 2021, arXiv 2106.09777) is not among them:
-# its formula could not be confirmed from a source.
-ALGORITHMS: dict[str, tuple[type[EnvironmentTrainer], type[EnvironmentConfig]]] = {
-    "erm": (EnvironmentTrainer, EnvironmentConfig),
-    "irmv1": (IRMTrainer, IRMConfig),
-    "v-rex": (RExTrainer, RExConfig),
-    "mm-rex": (RExTrainer, MMRExConfig),
-    "group-dro": (GroupDROTrainer, GroupDROConfig),
-    "meta-irm": (MetaIRMTrainer, MetaIRMConfig),
-}
 
 __all__ = [
     "ALGORITHMS",
     "EnvironmentConfig",
+    "EnvironmentResult",
+    "EnvironmentSettings",
     "EnvironmentTrainer",
     "GroupDROConfig",
     "GroupDROTrainer",
@@ -33,7 +24,6 @@ __all__ = [
     "MMRExConfig",
     "MetaIRMConfig",
     "MetaIRMTrainer",
-    "PenaltyConfig",
     "RExConfig",
     "RExTrainer",
 ]

@@ -1,20 +1,20 @@
-"""What is looked at before training starts, each refusal one sentence that names the mend."""
+"""What is looked at before training starts, each refusal one sentence that says how to mend it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import torch
+from transformers.utils import logging
 
 from ..environments import Environments, column_names
 
 
-if TYPE_CHECKING:
-    from .base import EnvironmentTrainer
+logger = logging.get_logger(__name__)
 
 
-def check_setting(trainer: EnvironmentTrainer) -> None:
+def check_setting(trainer: Any) -> None:
     """Settings of the Trainer and the launcher under which balanced batches would not stay what they are."""
     args = trainer.args
     if args.n_gpu > 1:
@@ -38,6 +38,23 @@ def check_setting(trainer: EnvironmentTrainer) -> None:
         )
 
 
+def check_data(trainer: Any) -> None:
+    """The training data, when the Trainer is made."""
+    environments = trainer.environments
+    check_environments(environments, trainer.args.environment_column)
+    check_labels(trainer.train_dataset, trainer.model, trainer.label_names)
+    trainer.algorithm.check(trainer.model, trainer.make_sampler().share)
+
+
+def check_before_training(trainer: Any) -> None:
+    """Everything again as it is when training starts: data, model, one batch of every environment in a block."""
+    check_data(trainer)
+    check_batch_norm(trainer.model, trainer.args.freeze_batch_norm)
+    if not trainer.is_fsdp_enabled:
+        check_loss(trainer)
+        check_best_metric(trainer)
+
+
 def check_environments(environments: Environments, column: str) -> None:
     """At least two environments to train on."""
     if len(environments.names) < 2:
@@ -48,50 +65,101 @@ def check_environments(environments: Environments, column: str) -> None:
         )
 
 
-def check_labels(dataset: Any, model: Any) -> None:
-    """Class ids within what the model's head can tell apart."""
+def check_labels(dataset: Any, model: Any, label_names: list[str]) -> None:
+    """Labels that are there, and class ids within what the model's head can tell apart."""
     config = getattr(model, "config", None)
     classes = getattr(config, "num_labels", None)
     problem = getattr(config, "problem_type", None)
-    column = next((c for c in ("labels", "label", "label_ids") if c in column_names(dataset)), None)
-    if column is None:
-        raise ValueError(
-            f"The training dataset has no column labels or label (its columns: {', '.join(column_names(dataset))}): "
-            "rename yours with dataset.rename_column."
-        )
-    if not classes or classes < 2 or problem in ("regression", "multi_label_classification"):
+    columns = column_names(dataset)
+    column = next((c for c in ("labels", "label", "label_ids") if c in columns), None)
+    if column is None or not classes or classes < 2 or problem in ("regression", "multi_label_classification"):
         return
     values = _as_array(dataset, column)
     if values is None or values.ndim != 1 or not np.issubdtype(values.dtype, np.integer) or not len(values):
         return
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= classes:
+        wrong = int(((values < 0) | (values >= classes)).sum())
+        advice = (
+            "leave out the rows without a label"
+            if low < 0
+            else f"renumber the labels or load the model with num_labels={high + 1}"
+        )
         raise ValueError(
             f"The column {column!r} holds {low if low < 0 else high}, but the model tells {classes} classes apart "
-            f"(0 to {classes - 1}): renumber the labels or load the model with num_labels={high + 1}."
+            f"(0 to {classes - 1}), in {wrong} of {len(values)} rows: {advice}."
         )
 
 
-def check_loss(trainer: EnvironmentTrainer) -> None:
-    """A trial forward pass on two rows: the model must return a scalar loss for them."""
-    model, dataset = cast(torch.nn.Module, trainer.model), cast(Any, trainer.train_dataset)
+def check_batch_norm(model: torch.nn.Module, frozen: bool) -> None:
+    """Warn of batch norm in training mode."""
+    if not frozen and any(
+        isinstance(m, torch.nn.modules.batchnorm._BatchNorm) and m.track_running_stats for m in model.modules()
+    ):
+        logger.warning(
+            "The model has batch norm, which in training sees the rows of one environment at a time: it normalizes "
+            "each environment by its own statistics, and the model is not the one that plain fine-tuning trains. Set "
+            "freeze_batch_norm=True to keep its statistics, or use a model with layer norm or group norm."
+        )
+
+
+def check_loss(trainer: Any) -> None:
+    """A trial forward pass on two rows of each environment in the first block: each must have a scalar loss."""
+    model: Any = trainer.model
     was_training = model.training
+    sampler = trainer.make_sampler()
+    first = [next(iter(sampler))] if len(sampler) else []
+    rows = [int(k) for e in range(min(sampler.per_batch, len(sampler.rows_of))) for k in sampler.rows_of[e][:2]]
+    loss, inputs = None, {}
     try:
         model.eval()
         with torch.random.fork_rng(), torch.no_grad():
-            loader = trainer.probe_dataloader(torch.utils.data.Subset(dataset, [0, 1]), dataset)
-            batch = trainer.prepare_rows(next(iter(loader)))[0]
-            loss = trainer.compute_loss(model, dict(batch))
+            for environment, inputs in trainer.probe(rows or first).items():
+                loss = trainer.risk(model, inputs)
+                if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+                    break
+                if not torch.isfinite(loss):
+                    logger.warning(f"The loss of two rows of environment {environment!r} is {loss.item()}.")
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        if "loss" not in str(error):
+        if "loss" not in str(error) or "collator" in str(error):
             raise
         loss = None
     finally:
         model.train(was_training)
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+        columns = column_names(trainer.train_dataset)
+        known = {"labels", "label", "label_ids", *trainer.label_names}
+        if not known & set(columns):
+            raise ValueError(
+                f"The training dataset has no column labels or label (its columns: {', '.join(columns)}), and "
+                f"{type(model).__name__} returned no loss without: rename yours with dataset.rename_column."
+            )
         raise ValueError(
-            f"{type(model).__name__} returned no loss for a batch with {', '.join(sorted(batch))}: give it a labels "
+            f"{type(model).__name__} returned no loss for a batch with {', '.join(sorted(inputs))}: give it a labels "
             "column that its forward takes, or give the Trainer a compute_loss_func."
+        )
+
+
+def check_best_metric(trainer: Any) -> None:
+    """
+    Whether the metric that the best checkpoint is chosen by will come, from an evaluation of two rows of each
+    environment. Where `compute_metrics` fails on so few rows, nothing is said.
+    """
+    args = trainer.args
+    wanted = args.metric_for_best_model
+    if wanted is None or trainer.eval_dataset is None or str(getattr(args.eval_strategy, "value", "")) == "no":
+        return
+    wanted = wanted if wanted.startswith("eval_") else f"eval_{wanted}"
+    try:
+        with torch.random.fork_rng():
+            found = trainer.metric_names()
+    except Exception as error:
+        logger.info(f"Which metrics there will be is not known before training: {error}")
+        return
+    if wanted not in found and not wanted.endswith(("_runtime", "_per_second")):
+        raise ValueError(
+            f"metric_for_best_model={args.metric_for_best_model!r} is no metric of the evaluation: use one of "
+            f"{', '.join(sorted(found))}."
         )
 
 

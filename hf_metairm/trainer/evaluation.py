@@ -1,77 +1,82 @@
-"""Evaluation per environment, as a part of every Trainer of this library."""
+"""Evaluation of each environment as a dataset of its own, as a part of every Trainer."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
+from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer
+from transformers.trainer_utils import EvalLoopOutput
 
-from ..metrics import EnvironmentAccuracy
+from ..environments import has_environments, read_environments, rows_by_environment
+from ..metrics import LOSS, over_environments
+from .environment_rows import SomeRows, environment_parts
+from .predictions import Recorder, WithAccuracy, arrays, class_ids, take
 
 
 @dataclass(frozen=True)
 class EnvironmentResult:
     """
-    Accuracy in one environment.
+    How a model does in one environment.
 
     Args:
         environment (`str`, *optional*): its name; `None` where the rows have no environment column.
-        accuracy (`float`): between 0 and 1.
-        rows (`int`): how many rows it was measured on.
+        rows (`int`): how many rows were evaluated.
+        loss (`float`, *optional*): the mean loss over them.
+        metrics (`dict`): what `compute_metrics` returned for them, and `accuracy` where the task is single-label
+            classification.
         dataset (`str`, *optional*): the name of the evaluation dataset, where there is a dictionary of several.
     """
 
     environment: str | None
-    accuracy: float
     rows: int
+    loss: float | None
+    metrics: dict[str, Any]
     dataset: str | None = None
-
-    @property
-    def standard_error(self) -> float:
-        """The binomial one, √(a(1 − a)/n)."""
-        return math.sqrt(self.accuracy * (1 - self.accuracy) / self.rows)
 
 
 class EnvironmentEvaluation(Trainer):
     """
-    The evaluation half of [`EnvironmentTrainer`]: carries the environment of every evaluated row to the metrics.
-
-    The labels that `compute_metrics` and `predict` see stay what they are in a plain Trainer.
+    The evaluation half of [`EnvironmentTrainer`]: an evaluation dataset with the environment column is evaluated
+    environment by environment, each through the ordinary evaluation loop, so every row passes the model once.
     """
 
-    def _set_up_evaluation(self, environment_column: str) -> None:
-        self.environment_column = environment_column
-        self.environment_names: list[str] = []
-        self._evaluated: list[torch.Tensor] = []
-        self._found: list[EnvironmentResult] = []
-        self._results: list[EnvironmentResult] = []
-        self._results_step: int | None = None
-        self._own_metrics = self.compute_metrics
-        self.compute_metrics = self._metrics_per_environment
+    args: Any
+    eval_dataset: Any
+    _found: Sequence[EnvironmentResult] = ()
+    _results: Sequence[EnvironmentResult] = ()
+    _results_step: int | None = None
+    _parts: dict[str, Any] | None = None
+    _classes_wanted: tuple[int | None] | None = None
 
     @property
     def results(self) -> list[EnvironmentResult] | None:
         """
-        Accuracies of the last `evaluate`; `None` if there was none, or the model has been trained or replaced since.
+        Results of the last `evaluate`; `None` if there was none, or the model has been trained or replaced since.
 
         An evaluation on the training dataset does not count.
         """
-        return self._results if self._results_step == self.state.global_step else None
+        return list(self._results) if self._results_step == self.state.global_step else None
+
+    @property
+    def found(self) -> list[EnvironmentResult]:
+        """What the evaluation that just ended, or is about to, has found."""
+        return list(self._found)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """
-        `transformers.Trainer.evaluate`, with metrics per environment where the dataset has the environment column.
+        `transformers.Trainer.evaluate`, with the loss and the metrics of each environment where the dataset has the
+        environment column.
 
         A dictionary of datasets is evaluated one by one, as in a plain Trainer; each may hold several environments.
         """
-        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        dataset: Any = self.eval_dataset if eval_dataset is None else eval_dataset
         if isinstance(dataset, dict):
             metrics: dict[str, float] = {}
             results: list[EnvironmentResult] = []
@@ -81,85 +86,194 @@ class EnvironmentEvaluation(Trainer):
                 results += [replace(result, dataset=name) for result in self._found]
             self._results, self._results_step = results, self.state.global_step
             return metrics
-        self._evaluated, self._found = [], []
-        metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
-        if dataset is not self.train_dataset:
+        rows: Any = self.eval_dataset[dataset] if isinstance(dataset, str) else dataset
+        self._parts = (
+            environment_parts(rows, self.args.environment_column)
+            if has_environments(rows, self.args.environment_column)
+            else None
+        )
+        try:
+            with self._default_metric(drop_others=True):
+                metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        finally:
+            self._parts = None
+        if rows is not self.train_dataset:
             self._results, self._results_step = self._found, self.state.global_step
         return metrics
+
+    def predict(self, test_dataset: Any, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test") -> Any:
+        """
+        `transformers.Trainer.predict`: predictions in the order of the rows. Metrics of each environment are added
+        where there is one prediction for each row.
+        """
+        with self._default_metric():
+            output = super().predict(test_dataset, ignore_keys, metric_key_prefix)
+            known = has_environments(test_dataset, self.args.environment_column) and hasattr(test_dataset, "__len__")
+            if known and self.compute_metrics is not None and not self.args.batch_eval_metrics:
+                found = self._metrics_of_rows(test_dataset, output)
+                named = {f"{metric_key_prefix}_{k}": v for k, v in over_environments(found).items()}
+                return output._replace(metrics={**named, **(output.metrics or {})})
+        return output
+
+    def _metrics_of_rows(self, dataset: Any, output: Any) -> dict[str, dict[str, Any]]:
+        """`compute_metrics` on the predictions for each environment's rows; nothing if they are not one a row."""
+        columns = [*arrays(output.predictions), *arrays(output.label_ids)]
+        if not columns or any(not isinstance(c, np.ndarray) or len(c) != len(dataset) for c in columns):
+            return {}
+        environments = read_environments(dataset, self.args.environment_column)
+        found = {}
+        for rows, e in zip(*rows_by_environment(environments.ids)):
+            part = EvalPrediction(take(output.predictions, rows), take(output.label_ids, rows))
+            found[environments.names[e]] = dict(self.compute_metrics(part))  # type: ignore[misc]
+        return found
 
     def _load_best_model(self) -> None:
         super()._load_best_model()
         self._results_step = None
 
-    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
-        """`transformers.Trainer.evaluation_loop`, which starts with no environments gathered."""
-        self._evaluated = []
-        return super().evaluation_loop(*args, **kwargs)
+    def _parts_of(self, dataset: Any) -> dict[str, Any] | None:
+        column = self.args.environment_column
+        return environment_parts(dataset, column) if has_environments(dataset, column) else None
 
-    def prediction_step(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        prediction_loss_only: bool,
-        ignore_keys: list[str] | None = None,
-    ) -> Any:
-        """`transformers.Trainer.prediction_step` on the batch without its environment ids, which are gathered."""
-        inputs = dict(inputs)
-        ids = inputs.pop(self.environment_column, None)
-        if ids is not None:
-            self._evaluated.append(self.gather_function(ids.to(self.args.device)).cpu())
-        return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys=ignore_keys)
+    def metric_names(self) -> set[str]:
+        """
+        The names that an evaluation's metrics will have, from one of two rows of one environment. Nothing is logged.
+        A stream is left alone: it has none.
+        """
+        several = self.eval_dataset if isinstance(self.eval_dataset, dict) else {"": self.eval_dataset}
+        names: set[str] = set()
+        callbacks, self.callback_handler.callbacks = self.callback_handler.callbacks, []
+        found = self._found
+        try:
+            for name, dataset in several.items():
+                prefix = f"eval_{name}" if name else "eval"
+                names |= self._metric_names_of(dataset, prefix)
+        finally:
+            self.callback_handler.callbacks, self._found = callbacks, found
+        return names
 
-    def _metrics_per_environment(self, prediction: EvalPrediction, **kwargs: Any) -> dict[str, Any]:
-        metrics = self._own_metrics(prediction, **kwargs) if self._own_metrics else {}
-        classes = _class_ids(prediction)
-        if not self._evaluated:
-            if classes is not None:
-                accuracy = float((classes == prediction.label_ids).mean())
-                self._found = [EnvironmentResult(None, accuracy, len(classes))]
-                if not self._own_metrics:
-                    metrics["accuracy"] = accuracy
-            return metrics
-        names = np.asarray(self.environment_names)[torch.cat(self._evaluated).numpy()]
-        if self._own_metrics:
-            metrics = {**metrics, **_of_each_environment(self._own_metrics, prediction, names)}
-        if classes is not None:
-            metric = EnvironmentAccuracy(keep_in_memory=True)
-            found = metric.compute(predictions=classes, references=prediction.label_ids, environments=names.tolist())
-            right = classes == prediction.label_ids
-            self._found = [
-                EnvironmentResult(str(name), float(right[names == name].mean()), int((names == name).sum()))
-                for name in dict.fromkeys(self.environment_names)
-                if (names == name).any()
-            ]
-            metrics = {**found, **metrics}
-        return metrics
-
-
-def _class_ids(prediction: EvalPrediction) -> np.ndarray | None:
-    """The predicted class of each row, or `None` where this is not single-label classification."""
-    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-    labels = prediction.label_ids
-    if not isinstance(labels, np.ndarray) or labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        return None
-    if not isinstance(logits, np.ndarray) or logits.ndim != 2 or logits.shape[1] < 2:
-        return None
-    return logits.argmax(-1)
-
-
-def _of_each_environment(
-    compute: Callable[[EvalPrediction], dict[str, Any]], prediction: EvalPrediction, names: np.ndarray
-) -> dict[str, Any]:
-    """The user's own metrics on the rows of each environment, as `<environment>_<metric>`."""
-    metrics = {}
-    for name in np.unique(names):
-        rows = names == name
-        part = EvalPrediction(
-            predictions=_select(prediction.predictions, rows), label_ids=_select(prediction.label_ids, rows)
+    def _metric_names_of(self, dataset: Any, prefix: str) -> set[str]:
+        if not hasattr(dataset, "__len__"):
+            return set()
+        parts = (
+            environment_parts(dataset, self.args.environment_column)
+            if has_environments(dataset, self.args.environment_column)
+            else {}
         )
-        metrics.update({f"{name}_{key}": value for key, value in compute(part).items()})
-    return metrics
+        first = next(iter(parts.values()), dataset)
+        rows = range(min(2, len(first)))
+        few = first.select(rows) if hasattr(first, "select") else SomeRows(first, list(rows))
+        with self._default_metric(drop_others=True):
+            alone = True if self.compute_metrics is None else None
+            output = self.evaluation_loop(self._loader_of(few), "Evaluation", alone, None, prefix)
+        result = self._result(None, output, prefix)
+        metrics = {**result.metrics, **({LOSS.name: 0.0} if result.loss is not None else {})}
+        keys = {**metrics, **over_environments(dict.fromkeys(parts, metrics))}
+        return {f"{prefix}_{key}" for key in keys}
+
+    # One loop for each environment
+
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """
+        `transformers.Trainer.evaluation_loop`, once for each environment where `evaluate` found some.
+
+        The overall loss is the mean over rows; the other overall metrics are those of all environments' predictions
+        together. With `batch_eval_metrics`, whose function keeps the predictions to itself, all rows pass once more
+        for them.
+        """
+        options = (description, prediction_loss_only, ignore_keys, metric_key_prefix)
+        if self._parts is None:
+            output = super().evaluation_loop(dataloader, *options)
+            if description == "Evaluation":
+                self._found = [self._result(None, output, metric_key_prefix)]
+            return output
+        parts, self._parts = self._parts, None  # An evaluation within this one is an ordinary one.
+        overall = self.compute_metrics
+        recorder = None
+        if overall is not None and not self.args.batch_eval_metrics:
+            self.compute_metrics = recorder = Recorder(overall)
+        outputs: dict[str, EvalLoopOutput] = {}
+        try:
+            for name, rows in parts.items():
+                outputs[name] = super().evaluation_loop(self._loader_of(rows), *options)
+        finally:
+            self.compute_metrics = overall
+        self._found = [self._result(name, output, metric_key_prefix) for name, output in outputs.items()]
+        of_all: dict[str, Any] = {}
+        if recorder is not None and recorder.predictions:
+            of_all = recorder.joint()
+        elif overall is not None and self.args.batch_eval_metrics:
+            plain = super().evaluation_loop(dataloader, *options)
+            of_all = self._result(None, plain, metric_key_prefix).metrics
+        metrics = _prefixed(self._joint_metrics(of_all), metric_key_prefix)
+        if hasattr(self, "model_preparation_time"):
+            metrics[f"{metric_key_prefix}_model_preparation_time"] = self.model_preparation_time
+        rows_seen = sum(result.rows for result in self._found)
+        nothing: Any = None
+        return EvalLoopOutput(nothing, nothing, metrics=metrics, num_samples=rows_seen)
+
+    def _loader_of(self, rows: Any) -> DataLoader:
+        """A DataLoader of one environment's rows, of which nothing is kept after it was used."""
+        # With persistent workers the Trainer would give the first environment's loader for all of them.
+        getattr(self, "_eval_dataloaders", {}).pop("eval", None)
+        before = len(self.accelerator._dataloaders)
+        loader = self.get_eval_dataloader(rows)
+        del self.accelerator._dataloaders[before:]
+        getattr(self, "_eval_dataloaders", {}).pop("eval", None)
+        return loader
+
+    def _result(self, name: str | None, output: Any, prefix: str) -> EnvironmentResult:
+        metrics = {key.removeprefix(f"{prefix}_"): value for key, value in output.metrics.items()}
+        metrics.pop("model_preparation_time", None)
+        return EnvironmentResult(name, output.num_samples, metrics.pop(LOSS.name, None), metrics)
+
+    def _joint_metrics(self, of_all: dict[str, Any]) -> dict[str, Any]:
+        """Each environment's loss and metrics, the worst and the mean; then the loss and the metrics over all rows."""
+        found = {
+            str(r.environment): {**({LOSS.name: r.loss} if r.loss is not None else {}), **r.metrics}
+            for r in self._found
+        }
+        rows = sum(r.rows for r in self._found)
+        losses = [r.loss * r.rows for r in self._found if r.loss is not None]
+        if rows and len(losses) == len(self._found):
+            of_all = {**of_all, LOSS.name: sum(losses) / rows}
+        return {**over_environments(found, taken=of_all), **of_all}
+
+    # The metric that every single-label classification has
+
+    @contextmanager
+    def _default_metric(self, drop_others: bool = False) -> Iterator[None]:
+        """
+        Have accuracy computed, beside what `compute_metrics` of the user returns; with `drop_others`, keep no
+        predictions where nothing else would look at them.
+        """
+        own = self.compute_metrics
+        if not self.args.prediction_loss_only and not self.args.batch_eval_metrics:
+            classes = getattr(getattr(self.model, "config", None), "num_labels", None)
+            self.compute_metrics = WithAccuracy(own, classes)
+            self._classes_wanted = (classes,) if own is None and drop_others else None
+        try:
+            yield
+        finally:
+            self.compute_metrics, self._classes_wanted = own, None
+
+    def prediction_step(self, *args: Any, **kwargs: Any) -> Any:
+        """
+        `transformers.Trainer.prediction_step`. Where accuracy is the only metric and this is no classification, the
+        predictions are not kept: those of a language model are large.
+        """
+        loss, logits, labels = super().prediction_step(*args, **kwargs)
+        if self._classes_wanted is not None and class_ids(logits, labels, *self._classes_wanted) is None:
+            return loss, None, None
+        return loss, logits, labels
 
 
-def _select(values: Any, rows: np.ndarray) -> Any:
-    return tuple(_select(v, rows) for v in values) if isinstance(values, tuple) else values[rows]
+def _prefixed(metrics: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {f"{prefix}_{key}": value for key, value in metrics.items()}

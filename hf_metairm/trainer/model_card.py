@@ -1,59 +1,25 @@
-"""`create_model_card` of every Trainer: the card, its picture, and the figures for machines."""
+"""`create_model_card` of every Trainer: its facts, from which `cards` writes the page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..cards.facts import CardDetails, CardFacts, CardResult
 from ..cards.model_card import write_card
+from ..environments import column_names, read_environments
+from .checkpoint import CheckpointedState
 from .evaluation import EnvironmentEvaluation
 
 
-@dataclass(frozen=True)
-class Objective:
-    """
-    What an algorithm minimizes, for its card.
-
-    Args:
-        formula (`str`): in plain letters, several lines if need be.
-        where (`str`): what stands for what, and with which values, as Markdown.
-        against (`str`): the kind of shift that it works against, as the rest of a sentence.
-        not_against (`str`): what it does nothing about, as a sentence.
-    """
-
-    formula: str
-    where: str
-    against: str
-    not_against: str = (
-        "A cue that is equally strong in all training environments is no different from the task to it and will have "
-        "been learned; nor was it trained for classes, vocabulary or kinds of input that they do not have."
-    )
+TAGS = ("hf-metairm", "out-of-distribution")
 
 
-@dataclass
-class CardDetails:
-    """What the card says that a Trainer cannot know, see [`ModelCardWriter.create_model_card`]."""
-
-    language: str | list[str] | None = None
-    license: str | None = None
-    tags: str | list[str] | None = None
-    model_name: str | None = None
-    finetuned_from: str | None = None
-    tasks: str | list[str] | None = None
-    dataset_tags: str | list[str] | None = None
-    dataset: str | list[str] | None = None
-    dataset_args: str | list[str] | None = None
-    dataset_citation: str | None = None
-    selection_rule: str | None = None
-    notes: str | None = None
-
-    def updated(self, **given: Any) -> CardDetails:
-        """The same with what is given and not `None` in its place."""
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
-
-
-class ModelCardWriter(EnvironmentEvaluation):
+class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
     """
     The part of [`EnvironmentTrainer`] that writes the card of what it trained.
 
@@ -62,81 +28,87 @@ class ModelCardWriter(EnvironmentEvaluation):
             itself too; `trainer.card_details.dataset = "reviews of four sites"` for example.
     """
 
-    _name: str
-    _tag_names: tuple[str, ...]
-    _paper: str | None = None
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        self.card_details = CardDetails()
-        super().__init__(*args, **kwargs)
-
-    def objective_description(self) -> Objective:
-        """What is minimized, with its settings, for the card."""
-        raise NotImplementedError
+    args: Any
+    card_details: CardDetails
 
     def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
         """`transformers.Trainer.push_to_hub`; what was not evaluated is evaluated for the card first."""
         self._evaluate_for_card()  # By all processes: the card itself is written by the first alone.
         return super().push_to_hub(*args, **kwargs)
 
-    def create_model_card(
-        self,
-        language: str | list[str] | None = None,
-        license: str | None = None,
-        tags: str | list[str] | None = None,
-        model_name: str | None = None,
-        finetuned_from: str | None = None,
-        tasks: str | list[str] | None = None,
-        dataset_tags: str | list[str] | None = None,
-        dataset: str | list[str] | None = None,
-        dataset_args: str | list[str] | None = None,
-        dataset_citation: str | None = None,
-        selection_rule: str | None = None,
-        notes: str | None = None,
-    ) -> None:
+    def create_model_card(self, *args: Any, **details: Any) -> None:
         """
-        Write `README.md`, `training_curves.png` and `results.json` into the output folder, on the first process.
+        Write `README.md`, `training_curves.png`, `results.png` and `results.json` into the output folder, on the
+        first process.
 
-        The accuracies are those of the last `evaluate()`; with one process an evaluation that is lacking is made up
-        for, with several call `evaluate()` on all of them first. Names are escaped wherever they come from.
+        The results are those of the last `evaluate()`; with one process an evaluation that is lacking is made up for,
+        with several call `evaluate()` on all of them first. Names are escaped wherever they come from.
 
         Args:
-            language (`str` or `list[str]`, *optional*): code of the data's language, such as `"en"`.
-            license (`str`, *optional*): the model's licence, by its name on the Hub.
-            tags (`str` or `list[str]`, *optional*): more tags.
-            model_name (`str`, *optional*): defaults to the name of the repository or of the output folder.
-            finetuned_from (`str`, *optional*): the base model's name on the Hub; by default the name that the model
-                was loaded by, unless that is a folder.
-            tasks (`str` or `list[str]`, *optional*): the pipeline tag, `"text-classification"` for example; by default
-                what the model's class is for.
-            dataset_tags (`str` or `list[str]`, *optional*): names of the training data on the Hub.
-            dataset (`str` or `list[str]`, *optional*): what the data are called in the text.
-            dataset_args (`str` or `list[str]`, *optional*): which config of them.
-            dataset_citation (`str`, *optional*): BibTeX of the data.
-            selection_rule (`str`, *optional*): how the hyper-parameters were chosen; the card says so if they were
-                just given.
-            notes (`str`, *optional*): a paragraph on what else a reader should know.
+            args, details: what a Trainer cannot know, see [`CardDetails`]: `language`, `license`, `tags` and so on, in
+                its order or by name. What is not given is that of `card_details`.
         """
+        given = CardDetails(*args, **details)
         if self.args.world_size == 1:
             self._evaluate_for_card()
-        if not self.is_world_process_zero():
-            return
-        details = self.card_details.updated(
-            language=language,
-            license=license,
-            tags=tags,
-            model_name=model_name,
-            finetuned_from=finetuned_from,
-            tasks=tasks,
-            dataset_tags=dataset_tags,
-            dataset=dataset,
-            dataset_args=dataset_args,
-            dataset_citation=dataset_citation,
-            selection_rule=selection_rule,
-            notes=notes,
+        if self.is_world_process_zero():
+            write_card(self.card_facts(), self.card_details.updated(**vars(given)), Path(str(self.args.output_dir)))
+
+    def card_facts(self) -> CardFacts:
+        """What this Trainer knows for a card."""
+        environments, algorithm = getattr(self, "environments", None), self.algorithm
+        return CardFacts(
+            model=self.accelerator.unwrap_model(self.model),
+            args=self.args,
+            algorithm=algorithm.title,
+            tags=[*algorithm.tags, *TAGS],
+            description=algorithm.describe(),
+            paper=algorithm.paper,
+            environment_column=self.args.environment_column,
+            environments=dict(environments.sizes) if environments else {},
+            results=list(self._card_results()),
+            history=self.state.log_history,
+            steps=self.state.global_step,
+            best_metric=self.state.best_metric,
+            repository=getattr(self, "hub_model_id", None) or self.args.hub_model_id,
+            processor=self.processing_class,
+            datasets=hub_datasets(self.train_dataset),
         )
-        write_card(self, details, Path(str(self.args.output_dir)))
+
+    def _card_results(self) -> Iterator[CardResult]:
+        parts = self.eval_dataset if isinstance(self.eval_dataset, dict) else {None: self.eval_dataset}
+        shares = {name: majority_shares(part, self.args.environment_column) for name, part in parts.items()}
+        for r in self.results or []:
+            majority = shares.get(r.dataset, {}).get(r.environment)
+            yield CardResult(r.environment, r.rows, r.metrics, r.dataset, majority)
 
     def _evaluate_for_card(self) -> None:
         if self.eval_dataset is not None and self.results is None:
             self.evaluate()
+
+
+def majority_shares(dataset: Any, environment_column: str) -> dict[str | None, float]:
+    """The share of the most frequent class in each environment of a dataset; nothing where classes are no integers."""
+    columns = column_names(dataset) if hasattr(dataset, "__len__") else []
+    label = next((c for c in ("labels", "label", "label_ids") if c in columns), None)
+    if label is None or not hasattr(dataset, "column_names"):
+        return {}
+    rows = dataset.with_format("numpy", columns=[label])[:] if hasattr(dataset, "with_format") else dataset
+    labels = np.asarray(rows[label])
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or not len(labels) or labels.min() < 0:
+        return {}
+    places: Mapping[str | None, np.ndarray] = {None: np.ones(len(labels), bool)}
+    if environment_column in columns:
+        environments = read_environments(dataset, environment_column)
+        places = {name: environments.ids == k for k, name in enumerate(environments.names)}
+    return {name: float(np.bincount(labels[place]).max() / place.sum()) for name, place in places.items()}
+
+
+def hub_datasets(dataset: Any) -> list[str]:
+    """
+    Names on the Hub of what a dataset was loaded from: `datasets` keeps the rows of `owner/name`, and what is made of
+    them, under `owner___name/<config>/<version>/<commit>/`.
+    """
+    files = [file["filename"] for file in getattr(dataset, "cache_files", [])]
+    found = (re.search(r"/([^/]+)___([^/]+)/[^/]+/[^/]+/[0-9a-f]{40}/", Path(file).as_posix()) for file in files)
+    return list(dict.fromkeys(f"{match[1]}/{match[2]}" for match in found if match))

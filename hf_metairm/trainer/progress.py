@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from transformers import PrinterCallback, ProgressCallback
 
-from .progress_view import Snapshot, line, table
-
-
-if TYPE_CHECKING:
-    from .base import EnvironmentTrainer
-
-WORST, MEAN, ACCURACY = "worst_environment_accuracy", "mean_environment_accuracy", "_accuracy"
+from ..cards.measure import Measure
+from .progress_streams import printing_above
+from .progress_view import Snapshot, evaluation_lines, line, table
 
 
 class EnvironmentProgress(ProgressCallback):
     """
-    Shows the step, each environment's risk, σ, the accuracies of the last evaluation and the time left.
+    Shows the step, each environment's risk, σ, the results of the last evaluation and the time left.
 
     On a terminal that is one table, drawn anew in its place; elsewhere one line for each logging and evaluation. Both
     go to stderr, from the first process alone. `trainer.remove_callback(ProgressCallback)` takes it away.
 
     Args:
+        trainer ([`EnvironmentTrainer`]): whose results are shown.
         console (`rich.console.Console`, *optional*): where to draw; one on stderr by default.
     """
 
-    def __init__(self, console: Console | None = None):
+    def __init__(self, trainer: Any, console: Console | None = None):
         super().__init__()
+        self.trainer = trainer
         self.console = Console(stderr=True) if console is None else console
         self.snapshot = Snapshot()
         self._live: Live | None = None
+        self._terminal = ExitStack()
         self._training = False
         self._evaluated_at: int | None = None
 
@@ -54,18 +53,20 @@ class EnvironmentProgress(ProgressCallback):
         )
         if self.is_drawn:
             self._live = Live(
-                get_renderable=lambda: table(self.snapshot, self.console.height),
+                get_renderable=lambda: table(self.snapshot, self.console.height, self.console.width),
                 console=self.console,
-                redirect_stdout=sys.stdout.isatty(),  # What goes to a file belongs there.
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
-            self._live.start()
+            self._terminal.enter_context(printing_above(self.console))
+            self._terminal.enter_context(self._live)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Count."""
         self.snapshot.step = state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Take the figures that stand beside a training loss."""
+        """Take what stands beside a training loss."""
         if not self._training or not logs or "loss" not in logs:
             return
         shown = self.snapshot
@@ -80,18 +81,29 @@ class EnvironmentProgress(ProgressCallback):
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
     ) -> None:
-        """Take the accuracies."""
+        """Take the results."""
         super().on_evaluate(args, state, control, **kwargs)
         if not self._training:
             return
-        self.snapshot.evaluating = None
-        found = accuracies(metrics or {})
-        if self._evaluated_at == state.global_step:  # one of several evaluation datasets
-            found = {**self.snapshot.accuracies, **found}
-        self._evaluated_at = self.snapshot.evaluated_at = state.global_step
-        self.snapshot.accuracies = found
-        if found:
-            self._say(line(self.snapshot, evaluation=True))
+        shown = self.snapshot
+        shown.evaluating = None
+        if self._evaluated_at != state.global_step:  # else it is one of several evaluation datasets
+            shown.results, shown.unseen = {}, set()
+        self._evaluated_at = shown.evaluated_at = state.global_step
+        if self._take_results(metrics or {}):
+            self._say(evaluation_lines(shown))
+
+    def _take_results(self, metrics: dict[str, float]) -> bool:
+        shown, trained = self.snapshot, getattr(self.trainer.environments, "names", ())
+        found = [r for r in self.trainer.found if r.environment is not None and r.metrics]
+        for result in found:
+            dataset = result.dataset or _dataset_of(metrics)
+            name = f"{dataset}/{result.environment}" if dataset else result.environment
+            shown.measure = Measure.named(next(iter(result.metrics)))
+            shown.results[name] = result.metrics[shown.measure.name]
+            if trained and result.environment not in trained:
+                shown.unseen.add(name)
+        return bool(found)
 
     def on_prediction_step(
         self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
@@ -112,33 +124,21 @@ class EnvironmentProgress(ProgressCallback):
     def close(self) -> None:
         """Let go of the terminal, also where training ended in an error."""
         self._training = False
-        if self._live is not None:
-            live, self._live = self._live, None
-            live.stop()
+        self._live = None
+        self._terminal.close()
 
     def _say(self, text: str) -> None:
         if self._live is None:
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def accuracies(metrics: dict[str, float]) -> dict[str, float]:
-    """
-    The environments' accuracies among the metrics of an evaluation, by name; with the evaluation dataset's own name
-    before it where there are several.
-    """
-    prefix = next((key.removesuffix(WORST) for key in metrics if key.endswith(WORST)), None)
-    if prefix is None:
-        return {}
-    dataset = prefix.removeprefix("eval_").removesuffix("_")
-    found = {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
-    return {
-        (f"{dataset}/" if dataset else "") + key.removesuffix(ACCURACY): value
-        for key, value in found.items()
-        if key.endswith(ACCURACY) and key not in (WORST, MEAN)
-    }
+def _dataset_of(metrics: dict[str, float]) -> str:
+    """The name of one of several evaluation datasets, from the shortest of the keys that every evaluation reports."""
+    key = min((k for k in metrics if k.endswith("_runtime")), key=len, default="")
+    return key.removeprefix("eval").removesuffix("_runtime").removeprefix("_")
 
 
-def install_progress(trainer: EnvironmentTrainer, own_callbacks: Any = None) -> None:
+def install_progress(trainer: Any, own_callbacks: Any = None) -> None:
     """
     Put [`EnvironmentProgress`] in the place of transformers' progress bar, unless there is none (`disable_tqdm`), it
     is that of a notebook, or the user has brought one along.
@@ -147,10 +147,10 @@ def install_progress(trainer: EnvironmentTrainer, own_callbacks: Any = None) -> 
     present = [type(c) for c in trainer.callback_handler.callbacks]
     if ProgressCallback in present and not any(issubclass(c, (ProgressCallback, PrinterCallback)) for c in brought):
         trainer.remove_callback(ProgressCallback)
-        trainer.add_callback(EnvironmentProgress())
+        trainer.add_callback(EnvironmentProgress(trainer))
 
 
-def close_progress(trainer: EnvironmentTrainer) -> None:
+def close_progress(trainer: Any) -> None:
     """Have the table let go of the terminal, if there is one."""
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, EnvironmentProgress):

@@ -11,9 +11,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..cards.measure import Measure
 
-LONGEST_NAME = 22
+
+LONGEST_NAME, LONGEST_IN_A_ROW = 22, 60
+UNSEEN = " (unseen)"
 MOST_IN_A_LINE = 6
+BESIDE_A_NAME = 34  # columns of the table that are not the name's
 AROUND = 9  # lines that are not environments: steps, figures, worst, the table's frame, and one to spare
 
 
@@ -28,7 +32,9 @@ class Snapshot:
         loss (`float`, *optional*), gradient_norm (`float`, *optional*): as last logged.
         risks (`dict[str, float]`): by training environment, as last logged.
         sigma (`float`, *optional*), sigma_of (`str`): the standard deviation, and of what.
-        accuracies (`dict[str, float]`), evaluated_at (`int`): of the last evaluation, by environment; its step.
+        measure ([`Measure`]): the metric of the results.
+        results (`dict[str, float]`), evaluated_at (`int`): of the last evaluation, by environment; its step.
+        unseen (`set[str]`): which of them training does not see.
         evaluating (`tuple[int, int]`, *optional*): batches done and in all while an evaluation runs.
     """
 
@@ -41,7 +47,9 @@ class Snapshot:
     risks: dict[str, float] = field(default_factory=dict)
     sigma: float | None = None
     sigma_of: str = "risks"
-    accuracies: dict[str, float] = field(default_factory=dict)
+    measure: Measure = field(default_factory=lambda: Measure("results"))
+    results: dict[str, float] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
     evaluated_at: int = 0
     evaluating: tuple[int, int | None] | None = None
 
@@ -54,28 +62,26 @@ class Snapshot:
         seconds = (time.monotonic() - self.started) / done * (self.steps - self.step)
         return str(timedelta(seconds=round(seconds)))
 
+    def name(self, environment: str, longest: int = LONGEST_NAME) -> str:
+        """An environment's name as it is shown: shortened, and marked where training does not see it."""
+        return shorten(environment, longest) + UNSEEN * (environment in self.unseen)
+
     @property
     def worst(self) -> str:
-        """The environment that the last evaluation found worst, and its accuracy."""
-        name = min(self.accuracies, key=self.accuracies.__getitem__)
-        return f"{100 * self.accuracies[name]:.1f} % in {shorten(name)}"
+        """Which metric the last evaluation found worst, and where."""
+        name = self.measure.worst(self.results)
+        return f"worst {self.measure.title} {self.measure.words(self.results[name])} in {self.name(name)}"
 
 
-def shorten(name: str) -> str:
-    """A name that stays on its line and within `LONGEST_NAME` characters: where it is cut, its end is kept as well."""
-    plain = "".join(c if c.isprintable() else " " for c in name)
-    plain = plain.strip()
-    return plain if len(plain) <= LONGEST_NAME else f"{plain[: LONGEST_NAME - 10]}…{plain[-9:]}"
+def shorten(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name that stays on its line and within `longest` characters: where it is cut, its end is kept as well."""
+    plain = "".join(c if c.isprintable() else " " for c in name).strip()
+    return plain if len(plain) <= longest else f"{plain[: longest - 10]}…{plain[-9:]}"
 
 
-def line(shown: Snapshot, evaluation: bool = False) -> str:
-    """A logging, or an evaluation, as one line."""
-    words = [f"step {shown.step}/{shown.steps}"]
-    if evaluation:
-        mean = sum(shown.accuracies.values()) / len(shown.accuracies)
-        words.append(f"evaluation: worst accuracy {shown.worst}, mean {100 * mean:.1f} %")
-        return "  ".join(words)
-    words.append(figures(shown))
+def line(shown: Snapshot) -> str:
+    """A logging as one line."""
+    words = [f"step {shown.step}/{shown.steps}", together(shown)]
     if len(shown.risks) <= MOST_IN_A_LINE:
         words += [f"risk {shorten(name)} {risk:.4g}" for name, risk in shown.risks.items()]
     else:
@@ -87,13 +93,25 @@ def line(shown: Snapshot, evaluation: bool = False) -> str:
     return "  ".join([*words, f"time left {shown.time_left}"])
 
 
-def figures(shown: Snapshot) -> str:
+def evaluation_lines(shown: Snapshot) -> str:
+    """An evaluation as one line; where the environments are many or their names long, with a line for each."""
+    measure, results = shown.measure, shown.results
+    mean = measure.words(sum(results.values()) / len(results))
+    first = f"step {shown.step}/{shown.steps}  evaluation: {shown.worst}, mean {mean}"
+    if len(results) <= MOST_IN_A_LINE and max(map(len, results)) <= LONGEST_NAME:
+        return "  ".join([first, *(f"{shown.name(name)} {measure.words(value)}" for name, value in results.items())])
+    names = {name: shown.name(name, longest=LONGEST_IN_A_ROW) for name in results}
+    width = max(map(len, names.values()))
+    return "\n".join([first, *(f"  {names[name]:{width}}  {measure.words(results[name])}" for name in results)])
+
+
+def together(shown: Snapshot) -> str:
     """What concerns all environments together."""
     named = {"loss": shown.loss, f"σ of the {shown.sigma_of}": shown.sigma, "gradient norm": shown.gradient_norm}
     return "  ".join(f"{name} {value:.4g}" for name, value in named.items() if value is not None)
 
 
-def table(shown: Snapshot, height: int) -> RenderableType:
+def table(shown: Snapshot, height: int, width: int = 80) -> RenderableType:
     """
     All of it as a table.
 
@@ -101,6 +119,7 @@ def table(shown: Snapshot, height: int) -> RenderableType:
         shown ([`Snapshot`]): what there is.
         height (`int`): lines of the terminal. Where the environments do not fit, those with the highest risks are
             shown.
+        width (`int`, *optional*, defaults to 80): its columns, which decide how much of a long name is shown.
     """
     header = Table.grid(padding=(0, 2), expand=True)
     header.add_column(no_wrap=True)
@@ -110,15 +129,16 @@ def table(shown: Snapshot, height: int) -> RenderableType:
     header.add_row(f"step {shown.step} of {shown.steps}", bar, f"time left {shown.time_left}")
     parts: list[RenderableType] = [header]
     if shown.loss is not None:
-        parts.append(_one_line(figures(shown)))
+        parts.append(_one_line(together(shown)))
     if shown.evaluating is not None:
         done, total = shown.evaluating
         parts.append(_one_line(f"evaluating, batch {done}" + (f" of {total}" if total else "")))
-    elif shown.accuracies:
-        parts.append(_one_line(f"worst accuracy {shown.worst}, at step {shown.evaluated_at}"))
-    names = list(dict.fromkeys([*shown.risks, *shown.accuracies]))
+    elif shown.results:
+        parts.append(_one_line(f"{shown.worst}, at step {shown.evaluated_at}"))
+    names = list(dict.fromkeys([*shown.risks, *shown.results]))
     if names:
-        parts.append(_environments(shown, names, max(height - AROUND, 3)))
+        longest = max(LONGEST_NAME, width - BESIDE_A_NAME - len(UNSEEN) * bool(shown.unseen))
+        parts.append(_environments(shown, names, max(height - AROUND, 3), longest))
     return Group(*parts)
 
 
@@ -126,7 +146,7 @@ def _one_line(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def _environments(shown: Snapshot, names: list[str], most: int) -> Table:
+def _environments(shown: Snapshot, names: list[str], most: int, longest: int) -> Table:
     kept = names
     if len(names) > most:
         by_risk = sorted(names, key=lambda name: shown.risks.get(name, float("-inf")), reverse=True)
@@ -135,15 +155,16 @@ def _environments(shown: Snapshot, names: list[str], most: int) -> Table:
     environments = Table()
     environments.add_column("environment", no_wrap=True)
     environments.add_column("risk", justify="right", no_wrap=True, min_width=7)
-    if shown.accuracies:
-        environments.add_column("accuracy, %", justify="right", no_wrap=True, min_width=11)
-    lowest = min(shown.accuracies.values(), default=None)
+    worst = None
+    if shown.results:
+        environments.add_column(Text(shown.measure.heading), justify="right", no_wrap=True, min_width=11)
+        worst = shown.results[shown.measure.worst(shown.results)]
     for name in kept:
-        risk, accuracy = shown.risks.get(name), shown.accuracies.get(name)
-        cells: list[RenderableType] = [Text(shorten(name)), "" if risk is None else f"{risk:.4f}"]
-        if shown.accuracies:
-            mark = " ←" if accuracy == lowest else "  "
-            cells.append("" if accuracy is None else f"{100 * accuracy:.1f}{mark}")
+        risk, value = shown.risks.get(name), shown.results.get(name)
+        cells: list[RenderableType] = [Text(shown.name(name, longest)), "" if risk is None else f"{risk:.4f}"]
+        if shown.results:
+            mark = " ←" if value == worst else "  "
+            cells.append("" if value is None else f"{shown.measure.number(value)}{mark}")
         environments.add_row(*cells)
     if len(kept) < len(names):
         environments.add_row(Text(f"and {len(names) - len(kept)} of lower risk", style="italic"))

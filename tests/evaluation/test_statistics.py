@@ -1,4 +1,4 @@
-"""Intervals against what they promise, and counts against counting by hand."""
+"""Intervals against what they promise, and labels against the classes that they name."""
 
 from __future__ import annotations
 
@@ -6,51 +6,48 @@ import datasets
 import numpy as np
 import pytest
 
-from hf_metairm.evaluation.bootstrap import interval, resample_accuracies
-from hf_metairm.evaluation.confusion import confusion_matrix
+from hf_metairm.evaluation.intervals import of_mean, of_worst, wilson
 from hf_metairm.evaluation.labels import class_ids
 
 
 def test_interval_of_many_rows_is_the_binomials():
     n, accuracy = 20_000, 0.7
-    right = np.arange(n) < accuracy * n
-    low, high = interval(resample_accuracies({"a": right}, 20_000, seed=0)["a"])
+    low, high = wilson(accuracy, n)
     error = 1.959964 * np.sqrt(accuracy * (1 - accuracy) / n)
-    assert low == pytest.approx(accuracy - error, abs=0.04 * error)
-    assert high == pytest.approx(accuracy + error, abs=0.04 * error)
+    assert low == pytest.approx(accuracy - error, abs=0.01 * error)
+    assert high == pytest.approx(accuracy + error, abs=0.01 * error)
 
 
-def test_interval_holds_the_truth_as_often_as_it_says():
-    generator, truth, held = np.random.default_rng(0), 0.8, 0
-    experiments = 1000
-    for k in range(experiments):
-        low, high = interval(resample_accuracies({"a": generator.random(300) < truth}, 500, seed=k)["a"])
-        held += low <= truth <= high
-    assert 0.92 < held / experiments < 0.97
+def test_its_ends_are_where_the_share_is_z_standard_errors_away():
+    for share, n in ((0.3, 40), (0.95, 20), (0.5, 3)):
+        for end in wilson(share, n):
+            assert abs(share - end) == pytest.approx(1.959964 * np.sqrt(end * (1 - end) / n), rel=1e-5)
+    assert wilson(0.0, 10)[0] == pytest.approx(0.0, abs=1e-12)
+    assert 0.2 < wilson(0.0, 10)[1] < 0.35, "also where nothing was right"
+    assert wilson(1.0, 10)[1] == pytest.approx(1.0, abs=1e-12)
 
 
-def test_the_resampled_number_is_that_of_resampled_rows():
-    right = np.random.default_rng(1).random(40) < 0.3
-    drawn = right[np.random.default_rng(2).integers(0, 40, (20_000, 40))].mean(1)
-    ours = resample_accuracies({"a": right}, 20_000, seed=3)["a"]
-    assert ours.mean() == pytest.approx(drawn.mean(), abs=0.003)
-    assert ours.std() == pytest.approx(drawn.std(), rel=0.03)
+@pytest.mark.parametrize("n", [40, 300])
+@pytest.mark.parametrize("truths", [(0.8,), (0.8, 0.8, 0.8, 0.8), (0.9, 0.6, 0.95)])
+def test_intervals_hold_the_truth_as_often_as_they_say(n, truths):
+    generator, experiments = np.random.default_rng(0), 4000
+    shares = generator.binomial(n, truths, (experiments, len(truths))) / n
+    rows = [n] * len(truths)
+    held = dict.fromkeys(("one", "mean", "worst"), 0)
+    for found in shares:
+        for name, (low, high), truth in (
+            ("one", wilson(found[0], n), truths[0]),
+            ("mean", of_mean(found, rows), np.mean(truths)),
+            ("worst", of_worst(found, rows), min(truths)),
+        ):
+            held[name] += low <= truth <= high
+    assert all(0.92 < held[name] / experiments < 0.98 for name in ("one", "mean")), held
+    assert held["worst"] / experiments > 0.92, held
 
 
-def test_environments_are_resampled_apart():
-    samples = resample_accuracies({"a": np.arange(50) < 25, "b": np.arange(50) < 25}, 4000, seed=0)
-    assert abs(np.corrcoef(samples["a"], samples["b"])[0, 1]) < 0.06
-    assert resample_accuracies({"a": np.ones(5, bool)}, 3, seed=0)["a"].tolist() == [1, 1, 1]
-
-
-def test_confusion_by_hand():
-    labels, predictions = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 2, 1, 1, 2, 2])
-    assert confusion_matrix(labels, predictions, 4).tolist() == [
-        [1, 0, 1, 0],
-        [0, 1, 0, 0],
-        [0, 1, 2, 0],
-        [0, 0, 0, 0],
-    ]
+def test_one_environment_is_its_own_mean_and_worst():
+    assert of_mean([0.7], [50]) == pytest.approx(wilson(0.7, 50))
+    assert of_worst([0.7], [50]) == pytest.approx(wilson(0.7, 50))
 
 
 NAMED = {0: "negative", 1: "Positive"}
@@ -90,6 +87,9 @@ def test_labels_are_matched_by_name_where_both_have_names(rows, classes, ids):
         (column(["a", None]), NAMED, "1 of 2 rows have no label"),
         (column([-1, 0], ["a", "b"]), NAMELESS, "1 of 2 rows have no label"),
         (column([0.5]), NAMED, "holds 0.5"),
+        (column(["10", "9", "a", "2"]), NAMED, r"has 4 labels \(2, 9, 10, a\), and the model tells 2 classes apart"),
+        (column([0, 1], ["a", "b", "c"]), {0: "LABEL_0", 1: "LABEL_1"}, "has 3 labels"),
+        (column(["bad", "good"]), NAMELESS, "--labels NAME0,NAME1,NAME2"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(rows, classes, message):

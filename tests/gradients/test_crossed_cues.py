@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from hf_metairm.algorithms.irmv1 import irm_penalty, scale_gradients
+from hf_metairm.algorithms.rex import risk_variance
 from hf_metairm.gradients import StdLoss, meta_gradient
-from hf_metairm.objectives import irm_penalty, risk_variance, scale_gradients
 
 
 # Rows by what the two cues say (1: the label), in the shares that independent flips with p = 0.1 and 0.2 leave.

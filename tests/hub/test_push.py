@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -12,14 +13,21 @@ import datasets
 import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard, metadata_load
-from transformers import AutoTokenizer
+from PIL import Image
+from transformers import AutoTokenizer, ViTConfig, ViTForImageClassification, ViTImageProcessor
 from typer.testing import CliRunner
 
-from hf_metairm import MetaIRMConfig, MetaIRMTrainer
+from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
+from hf_metairm.cards.push import push_folder
 from hf_metairm.cli import app
 from hf_metairm.experiments.text_model import choose_trainable, load_classifier
-from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
-from hf_metairm.publishing import push_folder
+from hf_metairm.models import (
+    BagOfEmbeddingsClassifier,
+    BagOfEmbeddingsConfig,
+    ColoredMNISTClassifier,
+    ColoredMNISTConfig,
+    word_tokenizer,
+)
 
 from ..models.tiny import save_tiny_encoder
 
@@ -162,6 +170,58 @@ def test_trainer_publishes_an_adapter_with_our_card(encoder, local_hub, tmp_path
     assert "berlin" in card.text
     assert {found.dataset_split for found in card.data.eval_results} == {"rome", "paris", "berlin"}
     assert not any("checkpoint" in file for file in HfApi().list_repo_files(name))
+
+
+def snippet(name):
+    """The card's code, as whoever copies it gets it; and it says what it predicted."""
+    return re.search(r"```python\n(.*?)```", ModelCard.load(name).text, re.DOTALL)[1]
+
+
+def run_snippet(hub, name, tmp_path):
+    code = "import sys\nsys.modules['hf_metairm'] = None\n" + snippet(name)
+    environment = {**os.environ, **hub.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["whole", "adapter", "words", "picture", "own pictures"])
+def test_the_snippet_of_a_card_ends_in_a_prediction(kind, encoder, local_hub, tmp_path):
+    name, processor = f"{local_hub.user}/{kind.replace(' ', '-')}", None
+    names = {"num_labels": 2, "id2label": {0: "no way", 1: 'yes, "so"'}}
+    if kind in ("whole", "adapter"):
+        processor = AutoTokenizer.from_pretrained(encoder)
+        model = choose_trainable(load_classifier(str(encoder), [*names["id2label"].values()]), "all")
+        model = choose_trainable(model, "lora") if kind == "adapter" else model
+    elif kind == "words":
+        processor = word_tokenizer(WORDS)
+        model = BagOfEmbeddingsClassifier(BagOfEmbeddingsConfig(len(processor), 8, 8, **names))
+    elif kind == "picture":
+        size = {"image_size": 8, "patch_size": 4, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+        model, processor = (
+            ViTForImageClassification(ViTConfig(**size, **names)),
+            ViTImageProcessor(size={"height": 8, "width": 8}),
+        )
+        Image.new("RGB", (8, 8)).save(tmp_path / "picture.png")
+    else:
+        model = ColoredMNISTClassifier(ColoredMNISTConfig(hidden_size=8, **names))
+    args = EnvironmentConfig(str(tmp_path / "out"), report_to="none", use_cpu=True, hub_model_id=name)
+    trainer = EnvironmentTrainer(model, args, processing_class=processor)
+    trainer.save_model()
+    trainer.create_model_card()
+    push_folder(tmp_path / "out", name)
+    said = run_snippet(local_hub, name, tmp_path)
+    assert "no way" in said or 'yes, "so"' in said, said
+
+
+def test_the_card_names_the_dataset_that_was_loaded_from_the_hub(encoder, local_hub, tmp_path):
+    reviews().push_to_hub(f"{local_hub.user}/reviews")
+    data = datasets.load_dataset(f"{local_hub.user}/reviews", split="train", cache_dir=str(tmp_path / "cache"))
+    trainer = trained(encoder, data, tmp_path / "model")
+    trainer.create_model_card()
+    assert ModelCard.load(tmp_path / "model" / "README.md").data.datasets == [f"{local_hub.user}/reviews"]
 
 
 def test_own_models_bring_their_code(local_hub, tmp_path):

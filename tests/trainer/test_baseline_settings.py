@@ -17,6 +17,7 @@ from hf_metairm import (
     RExConfig,
     RExTrainer,
 )
+from hf_metairm.algorithms import Step
 
 from ..gradients.reference import relative_error
 from .test_baselines import make, parameters, recording
@@ -56,7 +57,11 @@ def test_group_dro_draws_are_right_on_average(tmp_path):
     """Two of three environments: the mean over the three draws of the scaled sum is the sum over all."""
     trainer = make("group-dro", tmp_path, dataset=numbers(3), group_dro_step_size=1e-12)
     risks = torch.tensor([0.2, 0.9, 1.3])
-    drawn = [trainer.objective_of(risks[pair], risks[:, None][:, 1:], pair) for pair in ([0, 1], [0, 2], [1, 2])]
+    names = trainer.algorithm.environments
+    drawn = [
+        trainer.algorithm.objective(risks[pair], risks[:, None][:, 1:], [names[k] for k in pair], None, Step(0), {})
+        for pair in ([0, 1], [0, 2], [1, 2])
+    ]
     assert torch.stack(drawn).mean() == pytest.approx(float(risks.mean()))
 
 
@@ -121,10 +126,10 @@ def test_irm_knows_label_smoothing_and_sentences(tmp_path):
     trainer = recording(IRMTrainer)(model, args, train_dataset=dataset)
     trainer.seen = []
     trainer.train()
-    rows = trainer.seen[0][0][0]
+    rows = trainer.seen[0]["a"][0]
     model.eval()
     with torch.no_grad():
-        risk, gradient = trainer.statistics(model, rows)
+        risk, gradient = trainer.algorithm.statistics(model, trainer.risk, rows)
         logits, eps = model(**rows).logits, 1e-5
         up, down = (
             nn.functional.cross_entropy(logits * s, rows["labels"], label_smoothing=0.1) for s in (1 + eps, 1 - eps)
@@ -164,7 +169,7 @@ def test_irm_statistics_of_a_model_in_half_precision_are_in_float32(tmp_path):
     rows = {"x": torch.randn(64, 6), "labels": torch.arange(64) % 3}
     half = trainer.model.bfloat16()
     half.body.forward = lambda x, forward=half.body.forward: forward(x.bfloat16())
-    statistics = trainer.statistics(half, rows)
+    statistics = trainer.algorithm.statistics(half, trainer.risk, rows)
     assert half.dtypes == {torch.bfloat16}
     assert statistics.dtype == torch.float32
 

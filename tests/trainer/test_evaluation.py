@@ -5,7 +5,7 @@ import pytest
 from datasets import concatenate_datasets
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer
-from hf_metairm.metrics import EnvironmentAccuracy
+from hf_metairm.trainer.accuracy import EnvironmentAccuracy
 
 from .toys import Classifier, arguments, numbers
 

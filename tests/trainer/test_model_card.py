@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from dataclasses import dataclass
 
 import pytest
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 from PIL import Image
 
+from hf_metairm.algorithms.description import Description
+from hf_metairm.algorithms.risk_objective import RiskObjective
 from hf_metairm.cards.curves import draw_curves
-from hf_metairm.trainer import ALGORITHMS, EnvironmentConfig, EnvironmentTrainer
+from hf_metairm.cards.facts import CardDetails, CardFacts, CardResult
+from hf_metairm.cards.model_card import write_card
+from hf_metairm.trainer import ALGORITHMS, EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
 
 from ..gradients.models import small_bert
 from .toys import Classifier, arguments, numbers, sentences
@@ -141,7 +148,7 @@ def test_names_stay_names(tmp_path, local_hub):
     inline = [child for t in tokens if t.type == "inline" for child in t.children]
     assert {t.content for t in inline if t.type == "html_inline"} <= {"<code>", "</code>"}
     assert not [t for t in tokens if t.type == "html_block"]
-    assert {t.attrs["href"] for t in inline if t.type == "link_open"} == {"https://pypi.org/project/hf-metairm/"}
+    assert not [t for t in inline if t.type == "link_open"]
     # Names that end up in code spans or between code tags, and are whole there: as seen and as trained on.
     seen = [
         "".join(child.content for child in t.children if child.type in ("text", "text_special", "code_inline"))
@@ -167,10 +174,10 @@ def test_every_algorithm_says_what_it_minimized(algorithm, options, formula, tmp
     trainer.create_model_card()
     card, figures = read(tmp_path)
     assert formula in card.text
-    assert f"by **{trainer._name}** with" in card.text
+    assert f"by **{trainer.algorithm.title}** with" in card.text
     assert ("meta-irm" in card.data.tags) == (algorithm == "meta-irm")
-    assert {*trainer._tag_names} <= set(card.data.tags)
-    assert figures["algorithm"] == trainer._name
+    assert {*trainer.algorithm.tags} <= set(card.data.tags)
+    assert figures["algorithm"] == trainer.algorithm.title
 
 
 def test_nothing_evaluated_and_nothing_logged(tmp_path):
@@ -276,15 +283,128 @@ def test_curves_of_many_environments_and_other_algorithms(tmp_path):
 
 
 def test_an_algorithm_of_the_user_is_not_called_erm(tmp_path):
-    class WorstRisk(EnvironmentTrainer):
-        _name = "worst risk"
+    class WorstRisk(RiskObjective):
+        title = "worst risk"
 
-        def objective_of(self, risks, others, environments):
+        def objective(self, risks, others, environments, shares, step, logs):
             return risks.max()
 
+    class WorstRiskTrainer(EnvironmentTrainer):
+        algorithm_class = WorstRisk
+
     data = sentences(2)
-    trainer = WorstRisk(small_bert(), arguments(tmp_path, EnvironmentConfig), train_dataset=data, eval_dataset=data)
+    trainer = WorstRiskTrainer(
+        small_bert(), arguments(tmp_path, EnvironmentConfig), train_dataset=data, eval_dataset=data
+    )
     trainer.create_model_card()
     text = read(tmp_path)[0].text
     assert "the objective of WorstRisk" in text
     assert "empirical risk minimization" not in text
+
+
+def test_only_settings_that_were_used_and_the_column_as_the_user_calls_it(tmp_path):
+    @dataclass
+    class Config(MetaIRMConfig):
+        scheme_of_exact: str = "fast"
+        scheme_of_others: str = "slow"
+        used_if = {  # noqa: RUF012
+            "scheme_of_exact": {"meta_gradient": "exact"},
+            "scheme_of_others": {"meta_gradient": "finite_difference"},
+        }
+        service_token: str = "tell-nobody"
+
+    data = sentences(2)
+    args = arguments(tmp_path, Config, std_loss_weight=3.0, hub_token="hf_" + "x" * 34)
+    trainer = MetaIRMTrainer(small_bert(), args, train_dataset=data, eval_dataset=data)
+    notes = f"pushed with {args.hub_token}, told tell-nobody"
+    trainer.create_model_card(environment_column="hospital site", notes=notes)
+    card, figures = read(tmp_path)
+    assert "The column `hospital site` names each row's environment." in card.text
+    shown = set(re.findall(r"^\| `(\w+)` \| ", card.text, re.MULTILINE))
+    assert {"inner_learning_rate", "inner_steps", "std_loss_weight", "scheme_of_exact", "seed"} <= shown
+    off = {
+        "environments_per_batch",
+        "same_environment",
+        "std_loss_momentum",
+        "l2_regularization",
+        "fp16",
+        "weight_decay",
+    }
+    assert not shown & {*off, "scheme_of_others", "service_token"}
+    assert figures["settings"]["same_environment"] is False, "machines get all of them"
+    everything = "".join(file.read_text() for file in (tmp_path / "README.md", tmp_path / "results.json"))
+    assert not [secret for secret in (args.hub_token, "tell-nobody", "service_token") if secret in everything]
+
+
+def test_erm_and_guessing_stand_beside_the_results(tmp_path):
+    data = sentences(3)
+    trainer = trained(tmp_path, data=data)
+    metrics = trainer.evaluate()
+    trainer.create_model_card(baseline={"a": {"accuracy": 0.75}, "c": {"accuracy": 0.25}})
+    card, figures = read(tmp_path)
+    labels = {name: [y for y, e in zip(data["label"], data["environment"]) if e == name] for name in "abc"}
+    for name, erm in (("a", "75.0 ± 10.8"), ("b", ""), ("c", "25.0 ± 10.8")):
+        (row,) = re.findall(rf"^\| `{name}` \| 16 \| (.*) \|$", card.text, re.MULTILINE)
+        cells = [cell.strip() for cell in row.split("|")]
+        assert cells[0].startswith(f"{100 * metrics[f'eval_{name}_accuracy']:.1f} ±")
+        assert cells[1] == erm
+        assert cells[2] == f"{100 * max(labels[name].count(k) for k in (0, 1)) / 16:.1f}"
+    assert "Guessing among the 2 classes is right in 50.0 %" in card.text
+    assert figures["baseline"] == {"a": {"accuracy": 0.75}, "c": {"accuracy": 0.25}}
+    assert "](results.png)" in card.text
+    with Image.open(tmp_path / "results.png") as picture:
+        assert picture.convert("L").getextrema()[0] < 60
+
+
+def facts(folder, results, **more):
+    return CardFacts(
+        model=small_bert(),
+        args=arguments(folder, EnvironmentConfig),
+        algorithm="ERM",
+        tags=("hf-metairm",),
+        description=Description("J(θ)", "R is the risk.", "nothing"),
+        environments={"a": 10, "b": 12},
+        results=results,
+        **more,
+    )
+
+
+def test_any_metric_in_its_own_direction(tmp_path, local_hub):
+    results = [
+        CardResult("a", 10, {"pinball_error": 0.31, "f1": 0.9}),
+        CardResult("b", 12, {"pinball_error": 0.125, "f1": 0.5}),
+        CardResult("c", 9, {"pinball_error": 12.0, "f1": 0.7}),
+    ]
+    write_card(facts(tmp_path, results), CardDetails(), tmp_path)
+    card, figures = read(tmp_path)
+    card.validate()
+    assert figures["worst_environment"] == "c", "the greatest error"
+    assert "| `c` | 9 | 12 | 0.7 | **worst**, **unseen** |" in card.text
+    assert "worst in `c`: pinball error 12." in card.text
+    assert card.data.metrics == ["pinball_error", "f1"]
+    assert [(r.dataset_split, r.metric_type, r.metric_value) for r in card.data.eval_results][:2] == [
+        ("a", "pinball_error", 0.31),
+        ("a", "f1", 0.9),
+    ]
+    assert "ccuracy" not in card.content + json.dumps(figures)
+    write_card(facts(tmp_path, results[:1], history=[{"loss": 1.0}]), CardDetails(), tmp_path)
+    assert read(tmp_path)[1]["worst_environment"] is None
+
+
+def test_examples_and_datasets_are_in_the_metadata(tmp_path, local_hub):
+    details = CardDetails(examples=["A fine\nfilm.", 'Said "no".'], dataset=["owner/reviews", "ours"])
+    write_card(facts(tmp_path, []), details, tmp_path)
+    card, _ = read(tmp_path)
+    card.validate()
+    assert card.data.to_dict()["widget"] == [{"text": "A fine film."}, {"text": 'Said "no".'}]
+    assert card.data.datasets == ["owner/reviews"]
+    write_card(facts(tmp_path, [], datasets=["owner/found"]), CardDetails(), tmp_path)
+    assert read(tmp_path)[0].data.datasets == ["owner/found"]
+
+
+def test_the_card_is_written_from_facts_alone():
+    """What a card needs of the rooms above it: nothing."""
+    code = "import sys; import hf_metairm.cards.model_card, hf_metairm.cards.push; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    above = ("trainer", "evaluation", "experiments", "paper", "cli")
+    assert not [name for name in loaded if name.startswith("hf_metairm.") and name.split(".")[1] in above]

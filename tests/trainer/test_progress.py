@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import logging
+import re
+import sys
 
 import pytest
 from rich.console import Console
 from rich.text import Text
+from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMTrainer
-from hf_metairm.trainer.progress import EnvironmentProgress, accuracies
-from hf_metairm.trainer.progress_view import Snapshot, line, table
+from hf_metairm.cards.measure import Measure
+from hf_metairm.trainer.progress import EnvironmentProgress
+from hf_metairm.trainer.progress_view import Snapshot, evaluation_lines, line, table
 
 from .toys import Classifier, arguments, numbers
 
@@ -25,7 +30,7 @@ def trainer(folder, console=None, rows=None, callbacks=(), **options):
     made = MetaIRMTrainer(Classifier(), args, train_dataset=rows, eval_dataset=numbers(3), callbacks=list(callbacks))
     if console is not None:
         made.remove_callback(ProgressCallback)
-        made.add_callback(EnvironmentProgress(console))
+        made.add_callback(EnvironmentProgress(made, console))
     return made
 
 
@@ -121,7 +126,8 @@ def test_the_table_fits_the_terminal(environments, height, width):
     shown = Snapshot(
         step=30, steps=100, started=0.0, loss=2.0, gradient_norm=1.0, sigma=0.1, sigma_of="meta-losses",
         risks={name: k / 10 for k, name in enumerate(names)},
-        accuracies={name: 0.9 - k / 100 for k, name in enumerate(names)}, evaluated_at=20,
+        measure=Measure.named("accuracy"), results={name: 0.9 - k / 100 for k, name in enumerate(names)},
+        evaluated_at=20,
     )  # fmt: skip
     out = console(terminal=False, width=width, height=height)
     out.print(table(shown, height))
@@ -134,10 +140,110 @@ def test_the_table_fits_the_terminal(environments, height, width):
     assert len(line(shown)) < 400
 
 
-def test_accuracies_of_several_datasets():
-    metrics = {
-        "eval_first_a_accuracy": 0.5, "eval_first_p=0.9_accuracy": 0.25, "eval_first_accuracy": 0.4, "eval_loss": 1.0,
-        "eval_first_worst_environment_accuracy": 0.25, "eval_first_mean_environment_accuracy": 0.375,
-    }  # fmt: skip
-    assert accuracies(metrics) == {"first/a": 0.5, "first/p=0.9": 0.25}
-    assert accuracies({"eval_loss": 1.0}) == {}
+def evaluated(folder, names, datasets=("",), **options):
+    """The snapshot after an evaluation on environments of these names, of which the first two are trained on."""
+    data = numbers(len(names)).map(lambda row: {"environment": names[ord(row["environment"]) - ord("a")]})
+    train = data.filter(lambda row: row["environment"] in names[:2])
+    args = arguments(folder, disable_tqdm=False, max_steps=1, eval_strategy="steps", eval_steps=1)
+    parts = dict.fromkeys(datasets, data) if len(datasets) > 1 else data
+    made = MetaIRMTrainer(Classifier(), args, train_dataset=train, eval_dataset=parts, **options)
+    out = console(terminal=False)
+    made.remove_callback(ProgressCallback)
+    made.add_callback(EnvironmentProgress(made, out))
+    made.train()
+    (callback,) = [c for c in made.callback_handler.callbacks if isinstance(c, EnvironmentProgress)]
+    return made, callback.snapshot, text_of(out)
+
+
+def test_results_are_found_by_what_they_are_and_not_by_what_keys_look_like(tmp_path):
+    names = ["eval", "test", "worst_environment", "mean_environment_accuracy", "p=0.9_accuracy", "x_runtime"]
+    made, shown, _ = evaluated(tmp_path, names)
+    results = {r.environment: r.metrics["accuracy"] for r in made.results}
+    assert set(results) == set(names)
+    assert shown.results == results
+    assert shown.unseen == set(names[2:])
+
+
+def test_results_of_several_datasets(tmp_path):
+    made, shown, text = evaluated(tmp_path, ["a", "b", "p=0.9"], datasets=("first", "second_one"))
+    assert set(shown.results) == {f"{d}/{e}" for d in ("first", "second_one") for e in ("a", "b", "p=0.9")}
+    assert shown.results == {f"{r.dataset}/{r.environment}": r.metrics["accuracy"] for r in made.results}
+    assert shown.unseen == {"first/p=0.9", "second_one/p=0.9"}
+    assert "first/p=0.9 (unseen) " in text
+
+
+def test_unseen_sites_are_marked_and_many_or_long_names_get_a_row_each():
+    measure = Measure.named("mae")
+    few = Snapshot(step=1, steps=2, measure=measure, results={"rome": 0.25, "oslo": 3.5}, unseen={"oslo"})
+    assert evaluation_lines(few) == (
+        "step 1/2  evaluation: worst mae 3.5 in oslo (unseen), mean 1.875  rome 0.25  oslo (unseen) 3.5"
+    )
+    names = ["the hospital of the saints of a", "the hospital of the saints of b", "c"]
+    long = Snapshot(measure=measure, results={name: float(k) for k, name in enumerate(names)})
+    lines = evaluation_lines(long).splitlines()
+    assert lines[1:] == [f"  {name:31}  {value:g}" for name, value in long.results.items()]
+    out = console(terminal=False, width=90)
+    few.risks = {"rome": 0.125}
+    out.print(table(few, 24, 90))
+    rows = {words[1]: words for words in (row.split() for row in text_of(out).splitlines()) if len(words) > 3}
+    assert rows["oslo"] == ["│", "oslo", "(unseen)", "│", "│", "3.5", "←", "│"]
+    assert "(unseen)" not in rows["rome"]
+    assert "0.25" in rows["rome"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_bars_and_messages_of_others_do_not_break_the_table(tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    handler = logging.StreamHandler(terminal)
+    logger = logging.getLogger("somebody.else")
+    monkeypatch.setattr(logger, "handlers", [handler])
+
+    class Other(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            for _ in tqdm(range(5), desc=f"downloading {state.global_step}", mininterval=0, file=sys.stderr):
+                pass
+            logger.warning("mind the gap %d", state.global_step)
+            print("half a line", end="", file=sys.stderr)
+            print(" and the rest", file=sys.stderr)
+
+    made = trainer(tmp_path, Console(force_terminal=True, stderr=True, width=100, height=40), callbacks=[Other()])
+    made.train()
+    assert sys.stderr is terminal
+    assert handler.stream is terminal
+    seen = Screen(terminal.getvalue()).lines
+    for k in range(1, 5):
+        (bar,) = [row for row in seen if f"downloading {k}" in row]
+        assert "5/5" in bar
+        assert [row.strip() for row in seen].count(f"mind the gap {k}") == 1
+    assert seen.count("half a line and the rest") == 4
+    assert sum("step 4 of 4" in row for row in seen) == 1, "one table, whole"
+    assert sum(row.startswith("┏") for row in seen) == sum(row.startswith("└") for row in seen) == 1
+    assert not [row for row in seen if "step 3 of 4" in row]
+
+
+class Screen:
+    """What a terminal shows after the codes that a live table uses: up, erase the line, return, line feed."""
+
+    def __init__(self, written):
+        self.lines, row, column = [""], 0, 0
+        for code in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", written):
+            if code == "\n":
+                row, column = row + 1, 0
+                self.lines += [""] * (row + 1 - len(self.lines))
+            elif code == "\r":
+                column = 0
+            elif code.startswith("\x1b"):
+                if code.endswith("A"):
+                    row -= int(code[2:-1] or 1)
+                elif code.endswith("K"):
+                    self.lines[row] = ""
+            else:
+                old = self.lines[row].ljust(column)
+                self.lines[row] = old[:column] + code + old[column + len(code) :]
+                column += len(code)
+        self.lines = [text.rstrip() for text in self.lines]

@@ -59,23 +59,27 @@ def test_checkpointing_with_sdpa_equals_exact_without_them(name, tmp_path):
     # Inside of the layer: its own hooks stay outside of the checkpoint.
     model.bert.encoder.layer[0].attention.register_forward_pre_hook(count)
     found, _ = first_gradient(tmp_path, "finite_difference", model, **{name: True})
-    # 2 steps of 2 environments, each with an inner, an outer and a difference's gradient; and one look at the loss.
-    assert passes == 2 * 2 * 3 * 2 + 1, "every layer is run a second time for its backward pass"
+    # 2 steps of 2 environments, each with an inner, an outer and a difference's gradient; and a look at each loss.
+    assert passes == 2 * 2 * 3 * 2 + 2, "every layer is run a second time for its backward pass"
     assert relative_error(found, expected) < 2e-3
     expected, _ = first_gradient(tmp_path, "first_order", small_bert(dropout=0.0, attention="eager"))
     found, _ = first_gradient(tmp_path, "first_order", **{name: True})
     assert relative_error(found, expected) < 1e-5
-    with pytest.raises(ValueError, match=r"checkpointing.*finite_difference"):
-        first_gradient(tmp_path, "exact", **{name: True})
+    exact, _ = first_gradient(tmp_path, "exact", small_bert(dropout=0.0, attention="eager"))
+    found, _ = first_gradient(tmp_path, "exact", **{name: True})
+    assert relative_error(found, exact) < 1e-5
 
 
-def test_exact_refuses_a_checkpoint_wrapper():
+def test_exact_runs_through_a_checkpoint_wrapper():
     from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 
-    model = small_bert()
-    model.bert.encoder.layer[0] = checkpoint_wrapper(model.bert.encoder.layer[0])
-    with pytest.raises(ValueError, match=r"checkpointing.*finite_difference"):
-        meta_gradient(model, bert_risk, bert_batches(2), kind="exact")
+    found = []
+    for wrapped in (False, True):
+        model = small_bert(dropout=0.0).double()
+        if wrapped:
+            model.bert.encoder.layer[0] = checkpoint_wrapper(model.bert.encoder.layer[0])
+        found.append(meta_gradient(model, bert_risk, bert_batches(2), kind="exact").gradients)
+    assert relative_error(found[1], found[0]) < 1e-10
 
 
 def test_checkpointing_with_lora(tmp_path):

@@ -8,14 +8,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from hf_metairm.objectives import (
-    exponentiated_gradient,
-    irm_penalty,
-    risk_variance,
-    scale_gradients,
-    weighted_risk,
-    worst_risk_excess,
-)
+from hf_metairm.algorithms.group_dro import exponentiated_gradient, weighted_risk
+from hf_metairm.algorithms.irmv1 import irm_penalty, scale_gradients
+from hf_metairm.algorithms.rex import risk_variance, worst_risk_excess
 
 
 def draw(*shape, seed=0):

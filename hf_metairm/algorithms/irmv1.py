@@ -1,0 +1,178 @@
+"""IRMv1: a penalty on how much each environment would rescale the logits (Arjovsky et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from ..gradients import Evaluation
+from .base import Step, algorithm
+from .description import Description
+from .risk_objective import WeightedPenalty
+from .settings import PenaltySettings, annealing_in_words
+
+
+@dataclass
+class IRMSettings(PenaltySettings):
+    """
+    Settings of IRMv1.
+
+    Args:
+        unbiased_penalty (`bool`, *optional*, defaults to `False`):
+            Take the penalty as the product of the gradients of two halves of each environment's rows, which on small
+            batches is an unbiased estimate, instead of as the square of one gradient. It may be negative.
+    """
+
+    unbiased_penalty: bool = field(
+        default=False, metadata={"help": "The product of two halves' gradients instead of one gradient's square."}
+    )
+
+
+@algorithm("irmv1")
+class IRMv1(WeightedPenalty):
+    """
+    mean_e R_e + `penalty_weight` · mean_e ‖∇_s R_e(s ∘ logits)‖² at s = 1.
+
+    The dummy scale s is a number for two classes and a vector with one entry per class for more; see
+    [`scale_gradients`]. The loss must be the cross-entropy of the model's logits, with or without label smoothing.
+    Logged: `irm_penalty`.
+
+    Raises:
+        ValueError: at the first step, for a model whose loss is not the cross-entropy of its logits.
+    """
+
+    title = "IRMv1"
+    tags = ("irmv1", "invariant-risk-minimization")
+    paper = """@article{arjovsky2019invariant,
+  title={Invariant Risk Minimization},
+  author={Arjovsky, Martin and Bottou, L{\\'e}on and Gulrajani, Ishaan and Lopez-Paz, David},
+  journal={arXiv preprint arXiv:1907.02893},
+  year={2019}
+}"""
+    Settings = IRMSettings
+
+    def __init__(self, settings: Any, environments: Sequence[str]):
+        super().__init__(settings, environments)
+        self._known: WeakSet[nn.Module] = WeakSet()
+
+    def check(self, model: nn.Module, share: int) -> None:
+        """Rows that can be halved, where they are to be."""
+        if self.settings.unbiased_penalty and share % 2:
+            raise ValueError(
+                f"{share} rows of each environment in a batch cannot be halved, as unbiased_penalty=True wants: "
+                "change per_device_train_batch_size to give each an even number."
+            )
+
+    def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
+        """The risk and the row means of the dummy gradient: shape (1 + m,), or (1 + 2m,) with two halves."""
+        if not hasattr(risk, "evaluate"):
+            raise ValueError("IRMv1 looks at logits: give a risk with a method evaluate(model, inputs).")
+        found: Evaluation = risk.evaluate(model, inputs)
+        if model not in self._known:
+            _check_loss(type(model).__name__, found)
+            self._known.add(model)
+        logits, labels = found.logits, found.labels
+        assert logits is not None
+        assert labels is not None
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
+        gradients = scale_gradients(logits, labels, found.label_smoothing)
+        halves = [gradients[::2], gradients[1::2]] if self.settings.unbiased_penalty else [gradients]
+        return torch.cat([found.loss.reshape(1).to(logits.dtype), *(half.mean(0) for half in halves)])
+
+    def objective(
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+    ) -> Tensor:
+        """IRMv1 with the weight of this step, divided by that where it is above 1."""
+        weight, divisor = self.settings.weight_at(step.number)
+        penalty = irm_penalty(*others.chunk(2 if self.settings.unbiased_penalty else 1, dim=1))
+        logs["irm_penalty"] = penalty
+        return (risks.mean() + weight * penalty) / divisor
+
+    def describe(self) -> Description:
+        """The risks and the penalty on the gradient of a dummy scale, with its weight."""
+        weight = self.settings.penalty_weight
+        square = "the product of two halves' gradients" if self.settings.unbiased_penalty else "that of its gradient"
+        return Description(
+            f"J(θ) = (1/E) Σ_e R_e(θ) + {weight:g} · (1/E) Σ_e ‖∇_s R_e(s ∘ logits)‖² at s = 1{self._l2_term()}",
+            f"R_e is the mean loss over the rows of environment e, s a scale on the logits, the square {square}."
+            f"{annealing_in_words(weight, self.settings.penalty_anneal_steps)}",
+            "cues whose strength differs between the training environments: each of them alone should not want "
+            "the logits any larger or smaller",
+        )
+
+
+def _check_loss(name: str, found: Evaluation) -> None:
+    """The penalty is about the cross-entropy, so that is what the risk must be, too."""
+    logits, labels, loss = found.logits, found.labels, found.loss
+    ids = isinstance(labels, Tensor) and labels.dim() == 1 and not labels.is_floating_point()
+    if logits is None or labels is None or logits.shape[1] < 2 or not ids:
+        raise ValueError(
+            f"{name} gives no logits of shape (rows, classes) for one class id a row, and IRMv1 needs them: "
+            "use a classifier, or another algorithm."
+        )
+    expected = cross_entropy(logits.detach().float(), labels, label_smoothing=found.label_smoothing).to(loss)
+    if not torch.allclose(loss.detach(), expected, rtol=0.02, atol=1e-3):
+        raise ValueError(
+            f"The loss of {name} is {loss.item():.4g} where the cross-entropy of its logits is "
+            f"{expected.item():.4g}, and the penalty of IRMv1 knows the cross-entropy alone: train on that, or "
+            "use another algorithm."
+        )
+
+
+def scale_gradients(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    r"""
+    The gradient of each row's cross-entropy with respect to a dummy scale s = 1 that multiplies the logits.
+
+    With z the logits, p = softmax(z) and t the target (one-hot, or smoothed), d/ds_c CE(s ∘ z, t) = z_c (p_c − t_c) at
+    s = 1. For two classes s is one number and the terms are summed: this is the gradient with respect to a scale on
+    the single logit z_1 − z_0 of Arjovsky et al. 2019 (arXiv 1907.02893, section 3.1). For more classes s is a vector
+    with one entry per class, as in Choe et al. 2020 (arXiv 2004.05007).
+
+    The form is closed, so that the penalty needs one ordinary backward pass and no second derivative of the model.
+
+    Args:
+        logits (`Tensor`): float of shape (rows, k), k ≥ 2.
+        labels (`Tensor`): int64 class ids of shape (rows,).
+        label_smoothing (`float`, *optional*, defaults to 0.0): ε, the share of the target spread over all classes.
+
+    Returns:
+        `Tensor`: shape (rows, 1) for two classes, else (rows, k); differentiable in the logits.
+
+    Raises:
+        ValueError: logits or labels of another shape.
+    """
+    if logits.dim() != 2 or logits.shape[1] < 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            f"Logits of shape {tuple(logits.shape)} with labels of shape {tuple(labels.shape)} have no IRM penalty: "
+            "give (rows, k) logits for k ≥ 2 classes and one class id for each row."
+        )
+    classes = logits.shape[1]
+    target = one_hot(labels, classes).to(logits.dtype) * (1 - label_smoothing) + label_smoothing / classes
+    terms = logits * (logits.softmax(-1) - target)
+    return terms.sum(-1, keepdim=True) if classes == 2 else terms
+
+
+def irm_penalty(gradients: Tensor, others: Tensor | None = None) -> Tensor:
+    r"""
+    The penalty of IRMv1: mean_e ‖g_e‖², where g_e is the gradient of R_e with respect to the dummy scale.
+
+    IRMv1's objective is mean_e R_e + weight · mean_e ‖g_e‖² (Arjovsky et al. 2019, arXiv 1907.02893, section 3.1).
+
+    On a batch the square of an estimated gradient is too large by the gradient's variance. With the gradients of two
+    disjoint halves of the batch, mean_e g_e · g'_e is unbiased (section 3.2 there); it may be negative.
+
+    Args:
+        gradients (`Tensor`): shape (E, m): row means of [`scale_gradients`].
+        others (`Tensor`, *optional*): the same from the other half of the rows, shape (E, m).
+
+    Returns:
+        `Tensor`: a scalar.
+    """
+    return (gradients * (gradients if others is None else others)).sum(-1).mean()

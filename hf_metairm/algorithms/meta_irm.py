@@ -1,0 +1,212 @@
+"""Meta-IRM: adapt to one environment, judge on the others (Bae, Choi & Lee 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..gradients import KINDS, SCHEMES, Parts, Risk, StdLoss, check_model, meta_gradient
+from .base import Algorithm, Step, StepGradient, algorithm, aligned
+from .description import Description
+from .settings import AlgorithmSettings, annealed_weight, annealing_in_words, at_least_zero, momentum, positive, wrong
+
+
+@dataclass
+class MetaIRMSettings(AlgorithmSettings):
+    """
+    Settings of meta-IRM.
+
+    Args:
+        inner_learning_rate (`float`, *optional*, defaults to 0.1):
+            α, the step size of the adaptation to one environment.
+        inner_steps (`int`, *optional*, defaults to 1):
+            T, the number of those steps.
+        meta_gradient (`str`, *optional*, defaults to `"exact"`):
+            How the Hessian-vector product is computed: `"exact"` by double backward, `"finite_difference"` from
+            ordinary gradients, or `"first_order"`, which drops it.
+        finite_difference_scheme (`str`, *optional*, defaults to `"forward"`):
+            `"forward"` (one gradient more) or `"central"` (two, and more exact).
+        outer_environments (`int` or `"all"`, *optional*, defaults to `"all"`):
+            On how many other environments to judge each adapted model: all, or how many to draw.
+        same_environment (`bool`, *optional*, defaults to `False`):
+            Ablation: judge the adapted model on the environment that it was adapted to.
+        std_loss_weight (`float`, *optional*, defaults to 1.0):
+            λ, the weight of the standard deviation of the meta-losses.
+        std_loss_momentum (`float`, *optional*, defaults to 0.0):
+            Momentum of the running means of the meta-losses from which the standard deviation's gradient is taken; 0
+            takes the batch's own, which on a few dozen rows is mostly sampling noise.
+        penalty_anneal_steps (`int`, *optional*, defaults to 0):
+            Before this step λ is min(1, `std_loss_weight`); from it on, the whole weight. Where λ is above 1, the
+            whole objective is divided by it.
+    """
+
+    inner_learning_rate: float = field(default=0.1, metadata={"help": "Step size of the inner loop (α)."})
+    inner_steps: int = field(default=1, metadata={"help": "Steps of the inner loop (T)."})
+    meta_gradient: str = field(
+        default="exact",
+        metadata={"help": "How the Hessian-vector product is computed.", "choices": tuple(KINDS)},
+    )
+    finite_difference_scheme: str = field(
+        default="forward",
+        metadata={
+            "help": "forward or central.",
+            "choices": SCHEMES,
+        },
+    )
+    outer_environments: str = field(
+        default="all", metadata={"help": "Outer environments per inner one: all others, or how many to draw."}
+    )
+    same_environment: bool = field(
+        default=False, metadata={"help": "Ablation: judge the adapted model on its own environment."}
+    )
+    std_loss_weight: float = field(
+        default=1.0, metadata={"help": "Weight of the meta-losses' standard deviation (λ)."}
+    )
+    std_loss_momentum: float = field(
+        default=0.0, metadata={"help": "Momentum of the meta-losses' running means, for small batches."}
+    )
+    penalty_anneal_steps: int = field(
+        default=0, metadata={"help": "Before this step the weight is at most 1; from it on, whole."}
+    )
+
+    used_if = {"finite_difference_scheme": {"meta_gradient": "finite_difference"}}  # noqa: RUF012
+
+    @property
+    def fewest_environments(self) -> int:
+        """Two, since each is judged on the others."""
+        return 1 if self.same_environment else 2
+
+    def check_settings(self) -> None:
+        """Raise `ValueError` for a value that a field cannot take."""
+        super().check_settings()
+        positive(self, "inner_learning_rate")
+        if self.inner_steps < 1:
+            raise wrong(self, "inner_steps", "a whole number from 1 on")
+        if self.meta_gradient not in KINDS:
+            raise wrong(self, "meta_gradient", f"one of {', '.join(KINDS)}")
+        if self.finite_difference_scheme not in SCHEMES:
+            raise wrong(self, "finite_difference_scheme", f"one of {', '.join(SCHEMES)}")
+        self._check_outer_environments()
+        at_least_zero(self, "std_loss_weight")
+        momentum(self, "std_loss_momentum")
+        at_least_zero(self, "penalty_anneal_steps")
+
+    def _check_outer_environments(self) -> None:
+        # The field is declared a string for the command line's sake; a number may come as either.
+        if self.outer_environments != "all":
+            try:
+                number = int(self.outer_environments)
+            except ValueError:
+                number = 0
+            if number < 1:
+                raise wrong(self, "outer_environments", 'a whole number from 1 on, or "all"')
+            self.outer_environments = number  # type: ignore[assignment]
+
+
+@algorithm("meta-irm")
+class MetaIRM(Algorithm):
+    """
+    Meta-learned invariant risk minimization, the whole objective and its second-order gradient; see
+    [`~hf_metairm.gradients.meta_gradient`]. Logged: `meta_loss_mean` and `meta_loss_std` (σ). The running means of the
+    meta-losses (`std_loss_momentum`) are part of every checkpoint.
+    """
+
+    title = "meta-IRM"
+    tags = ("meta-irm", "invariant-risk-minimization")
+    paper = """@article{bae2021meta,
+  title={Meta-Learned Invariant Risk Minimization},
+  author={Bae, Jun-Hyun and Choi, Inchul and Lee, Minho},
+  journal={arXiv preprint arXiv:2103.12947},
+  year={2021}
+}"""
+    state_name = "running means of the meta-losses"
+    without_state = "start anew, or resume with std_loss_momentum=0"
+    Settings = MetaIRMSettings
+
+    def __init__(self, settings: Any, environments: Sequence[str]):
+        super().__init__(settings, environments)
+        self.std_loss = StdLoss(momentum=settings.std_loss_momentum, environments=self.environments)
+
+    def check(self, model: nn.Module, share: int) -> None:
+        """A model that the kind of meta-gradient can be right for."""
+        settings = self.settings
+        check_model(model, KINDS[settings.meta_gradient](settings.finite_difference_scheme))
+
+    def objective_gradient(self, model: nn.Module, risk: Risk, batches: Parts, step: Step) -> StepGradient:
+        """The meta-gradient, with λ as it is at this step."""
+        s = self.settings
+        self.std_loss.weight, self.std_loss.divisor = annealed_weight(
+            s.std_loss_weight, step.number, s.penalty_anneal_steps
+        )
+        found = meta_gradient(
+            model,
+            risk,
+            batches,
+            inner_learning_rate=s.inner_learning_rate,
+            inner_steps=s.inner_steps,
+            kind=s.meta_gradient,
+            scheme=s.finite_difference_scheme,
+            outer_environments=s.outer_environments,
+            same_environment=s.same_environment,
+            std_loss=self.std_loss,
+            # Drawn from the seed and the step alone: the same on every process, and after a resume.
+            generator=torch.Generator().manual_seed(step.seed * 1_000_003 + step.number),
+            loss_scale=step.loss_scale,
+            compute_dtype=step.compute_dtype,
+        )
+        return StepGradient(
+            [g if used else None for g, used in zip(found.gradients, found.used)],
+            found.objective,
+            found.risks,
+            {"meta_loss_mean": found.meta_losses.matrix.nanmean(), "meta_loss_std": found.deviation},
+        )
+
+    def divisor(self, step: Step) -> float:
+        """λ of this step, or 1 if that is larger."""
+        return annealed_weight(self.settings.std_loss_weight, step.number, self.settings.penalty_anneal_steps)[1]
+
+    def describe(self) -> Description:
+        """The meta-losses and σ, with α, λ, T and the kind of meta-gradient."""
+        s = self.settings
+        pairs, drawn = "Σ_i Σ_{j≠i} R_j(θ'_i)", ""
+        if s.same_environment:
+            pairs, drawn = "Σ_i R_i(θ'_i)", " Each is judged on its own environment, which is an ablation of meta-IRM."
+        elif s.outer_environments != "all":
+            drawn = f" For each i, {s.outer_environments} of the others are drawn at every step."
+        kind = s.meta_gradient.replace("_", " ")
+        if s.meta_gradient == "finite_difference":
+            kind += f" ({s.finite_difference_scheme})"
+        running = (
+            f" σ's gradient is taken from running means of the meta-losses with momentum {s.std_loss_momentum:g}."
+            if s.std_loss_momentum
+            else ""
+        )
+        return Description(
+            f"J(θ) = {pairs} + λσ{self._l2_term()},   θ'_i = θ − α ∇R_i(θ), {s.inner_steps} "
+            f"time{'s' * (s.inner_steps > 1)}\n"
+            f"α = {s.inner_learning_rate:g}, λ = {s.std_loss_weight:g}, T = {s.inner_steps}, "
+            f"meta-gradient: {kind}",
+            "R_i is the mean loss over the rows of environment i, θ'_i the model adapted to it, σ the standard "
+            f"deviation of the meta-losses R_j(θ'_i).{drawn}{running}"
+            f"{annealing_in_words(s.std_loss_weight, s.penalty_anneal_steps)}",
+            "cues whose strength differs between the training environments: adapting to one of them must not help "
+            "there at the cost of the others",
+        )
+
+    @property
+    def has_state(self) -> bool:
+        """Where there are running means."""
+        return self.settings.std_loss_momentum > 0
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running means of the meta-losses, where there are any."""
+        return self.std_loss.state_dict() if self.has_state else {}
+
+    def load_state_dict(self, state: dict[str, Tensor], environments: Sequence[str]) -> None:
+        """Put the running means back; those of a pair with an environment that is new start anew."""
+        known = {name: aligned(values, environments, self.environments) for name, values in state.items()}
+        self.std_loss.load_state_dict(known, self.environments)

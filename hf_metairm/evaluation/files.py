@@ -1,0 +1,69 @@
+"""The files of a checkpoint, in a folder or on the Hub, and what its card notes down of its training."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers.utils import cached_file
+
+
+@dataclass(frozen=True)
+class Record:
+    """
+    What the `results.json` beside a model's card says of its training.
+
+    Args:
+        labels (`list[str]`): what its classes are called, in order; empty where it is not known.
+        environments (`list[str]`): which it was trained on; empty where it is not known.
+        environment_column (`str`, *optional*): which column named them.
+    """
+
+    labels: list[str] = field(default_factory=list)
+    environments: list[str] = field(default_factory=list)
+    environment_column: str | None = None
+
+    def unseen(self, names: Sequence[str], column: str) -> dict[str, bool]:
+        """Which of some environments training did not see; nothing where these seem to be of another kind."""
+        of_a_kind = column == self.environment_column or set(names) & set(self.environments)
+        return {name: name not in self.environments for name in names} if self.environments and of_a_kind else {}
+
+
+def read_record(name: str) -> Record:
+    """The record of a checkpoint in a folder or on the Hub; an empty one where there is none of ours."""
+    check_name(name)
+    file = file_of(name, "results.json")
+    try:
+        found = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+        return Record(list(found["labels"]), list(found["training_rows"]), found.get("environment_column"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Record()
+
+
+@contextmanager
+def readable(name: str, what: str) -> Iterator[None]:
+    """Say in one sentence which file of a checkpoint is damaged; each library has its own kind of error for that."""
+    try:
+        yield
+    except (OSError, ImportError):
+        raise
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"The {what} of {name} cannot be read ({first}): save or download the checkpoint again."
+        ) from error
+
+
+def file_of(name: str, file: str) -> str | None:
+    """Where a file of the checkpoint lies on this machine; `None` if it has none of that name."""
+    return cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+
+
+def check_name(name: str) -> None:
+    """Refuse what is neither a folder nor can be a name on the Hub."""
+    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise FileNotFoundError(f"There is no folder {name}, and it cannot be the name of a model on the Hub.")

@@ -1,0 +1,92 @@
+"""θ and θ': the trainable parameters of a model, and others in their places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+Vector = list[Tensor]
+
+
+def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """θ: the parameters of `model` that require a gradient, each once even where it is tied."""
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+class Places:
+    """
+    Where a model keeps its trainable parameters, so that others can take their places for a while.
+
+    While they do, everything that runs the model sees them: a forward pass, and also what computes part of it once
+    more during a backward pass (`torch.utils.checkpoint`). The parameters themselves are not written to, so a graph
+    through them stays valid.
+
+    Args:
+        module (`nn.Module`): the model.
+        parameters (list of `nn.Parameter`): those to replace; a tied one is replaced in all its places.
+    """
+
+    def __init__(self, module: nn.Module, parameters: Sequence[nn.Parameter]):
+        number = {id(p): k for k, p in enumerate(parameters)}
+        self.parameters = parameters
+        self._places = [
+            (part._parameters, name, number[id(p)])
+            for part in module.modules()
+            for name, p in part._parameters.items()
+            if id(p) in number
+        ]
+
+    @contextmanager
+    def taken_by(self, values: Sequence[Tensor]) -> Iterator[None]:
+        """Let `values`, shaped like the parameters, stand in their places."""
+        if all(value is parameter for value, parameter in zip(values, self.parameters)):
+            yield
+            return
+        try:
+            for parameters, name, k in self._places:
+                parameters[name] = values[k]  # type: ignore[assignment]
+            yield
+        finally:
+            for parameters, name, k in self._places:
+                parameters[name] = self.parameters[k]
+
+
+def differentiate(value: Tensor, point: Vector, used: list[bool], **options: Any) -> Vector:
+    """
+    `torch.autograd.grad`, dense, with zeros for what `value` does not depend on; `used` is set where it does.
+    """
+    gradient = list(torch.autograd.grad(value, point, allow_unused=True, **options))
+    return dense(gradient, point, used)
+
+
+def dense(gradient: Sequence[Tensor | None], point: Sequence[Tensor], used: list[bool]) -> Vector:
+    """Gradients as ordinary tensors: zeros for `None`, and none of them sparse."""
+    found = []
+    for k, (g, p) in enumerate(zip(gradient, point)):
+        used[k] = used[k] or g is not None
+        found.append(torch.zeros_like(p) if g is None else g.to_dense() if g.layout != torch.strided else g)
+    return found
+
+
+def add_(total: Vector | None, part: Vector, scale: Tensor | None = None) -> Vector:
+    """total + scale · part, written into `total`; `part` itself where there is no total and no scale yet."""
+    if total is None:
+        return part if scale is None else [p * scale for p in part]
+    for t, p in zip(total, part):
+        if scale is None:
+            t.add_(p)
+        else:
+            t.addcmul_(p, scale)
+    return total
+
+
+def divide_(vector: Vector, divisor: float) -> Vector:
+    """vector / divisor, in place."""
+    if divisor != 1.0:
+        torch._foreach_div_(vector, divisor)
+    return vector

@@ -1,0 +1,46 @@
+"""Settings of the Trainers that concern the data and the model, beside those of the algorithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..algorithms.settings import Settings, wrong
+
+
+@dataclass
+class EnvironmentSettings(Settings):
+    """
+    How rows of several environments become batches.
+
+    `per_device_train_batch_size` counts the examples of all environments in the batch together; each gets an equal
+    share of them.
+
+    Args:
+        environment_column (`str`, *optional*, defaults to `"environment"`):
+            The column that names each row's environment: strings, integers or a `ClassLabel`.
+        environments_per_batch (`int`, *optional*):
+            Environments in one batch, drawn anew each step; all of them if `None`.
+        freeze_batch_norm (`bool`, *optional*, defaults to `False`):
+            Keep the statistics of batch norm as they are. In training mode it would see one environment at a time.
+
+    Raises:
+        ValueError: a value that the field cannot take.
+    """
+
+    environment_column: str = field(
+        default="environment", metadata={"help": "The column that names each row's environment."}
+    )
+    environments_per_batch: int | None = field(
+        default=None, metadata={"help": "Environments in one batch, drawn anew each step; all of them if None."}
+    )
+    freeze_batch_norm: bool = field(
+        default=False, metadata={"help": "Keep batch norm's statistics as they are during training."}
+    )
+
+    def check_settings(self) -> None:
+        """Raise `ValueError` for a value that a field cannot take."""
+        super().check_settings()
+        number = self.environments_per_batch
+        fewest = getattr(self, "fewest_environments", 1)
+        if number is not None and number < fewest:
+            raise wrong(self, "environments_per_batch", f"at least {fewest}, or None for all environments")
