@@ -20,6 +20,7 @@ SPLIT_WORDS = {
     "validation": ("validation", "valid", "dev", "val"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
+MOST_LINES = 10  # about the files of one split
 _SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 _SHARD = re.compile(r"(\w+)-\d{5}-of-\d{5}")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -102,7 +103,8 @@ def _open_folder(
 ) -> datasets.DatasetDict:
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
         loaded = datasets.load_from_disk(str(folder))
-        return loaded if isinstance(loaded, datasets.DatasetDict) else datasets.DatasetDict(train=loaded)
+        loaded = loaded if isinstance(loaded, datasets.DatasetDict) else datasets.DatasetDict(train=loaded)
+        return loaded.with_format(None)  # numpy's or torch's values have no use before a batch is made
     card = folder / "README.md"
     if config is not None or (card.is_file() and re.search(r"(?m)^configs:", card.read_text(errors="replace"))):
         return datasets.load_dataset(str(folder), config)
@@ -151,7 +153,10 @@ def _joined(folder: Path, paths: list[Path], options: ReadOptions, say: Callable
             f"The folder {folder} holds files of several kinds ({', '.join(path.name for path in paths[:5])}), which "
             "may be the same rows twice: name the one file that is meant."
         )
-    parts = [_read(path, options, say) for path in paths]
+    each = say if len(paths) <= MOST_LINES else logger.info
+    parts = [_read(path, options, each) for path in paths]
+    if each is not say:
+        say(f"{folder}: {sum(map(len, parts)):,} rows in {len(paths):,} files ({', '.join(parts[0].column_names)}).")
     for path, part in zip(paths, parts):
         if part.features != parts[0].features:
             different = sorted(set(part.column_names) ^ set(parts[0].column_names)) or ["of other types"]
@@ -169,7 +174,7 @@ def _read(path: Path, options: ReadOptions, say: Callable[[str], None]) -> datas
 
 
 def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.parts)
+    return any(part.startswith((".", "__")) for part in path.parts)
 
 
 # Names of an earlier layout, until their callers are moved.

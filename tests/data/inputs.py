@@ -87,8 +87,9 @@ def class_labels(ids: list[int]) -> Callable[[Path], None]:
     return lambda path: datasets.Dataset.from_dict(rows, features=features).to_parquet(path) and None
 
 
-def saved(path: Path) -> None:
-    datasets.Dataset.from_dict({"text": TEXTS, "label": LABELS, "site": SITES}).save_to_disk(path)
+def saved(path: Path, form: str | None = None) -> None:
+    rows = datasets.Dataset.from_dict({"text": TEXTS, "label": LABELS, "site": SITES})
+    rows.with_format(form).save_to_disk(path)
 
 
 DAYS = [datetime.date(2020, 1, 1), datetime.date(2020, 1, 1), datetime.date(2021, 5, 2), datetime.date(2021, 5, 2)]
@@ -295,6 +296,18 @@ READ = [
         folder(_dot_hidden_dot_csv="x", notes_dot_txt="mine", rows_dot_csv=words()),
     ),
     Input("what `save_to_disk` wrote", "saved", saved),
+    Input("what `save_to_disk` wrote of a dataset in numpy's format", "numpy", lambda path: saved(path, "numpy")),
+    Input("what `save_to_disk` wrote of a dataset in torch's format", "torch", lambda path: saved(path, "torch")),
+    Input(
+        "a folder with four pieces",
+        "pieces",
+        folder(
+            **{
+                f"p{n}_dot_csv": words(TEXTS[n % 4 : n % 4 + 1], LABELS[n % 4 : n % 4 + 1], SITES[n % 4 : n % 4 + 1])
+                for n in range(4)
+            }
+        ),
+    ),
 ]
 
 REFUSED = [
