@@ -24,6 +24,7 @@ _MODULE_OF = {
     "open_splits": "opening",
     "read_table": "files",
     "read_words": "words",
+    "word_column": "words",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -5,7 +5,7 @@ from .opening import open_dataset, open_splits
 from .own import load_own
 from .registry import DATASETS
 from .tensors import TensorRows, image_tensors
-from .words import encode_labels, read_words
+from .words import encode_labels, read_words, word_column
 
 __all__ = [
     "DATASETS",
@@ -22,4 +22,5 @@ __all__ = [
     "open_splits",
     "read_table",
     "read_words",
+    "word_column",
 ]

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from hf_metairm.cli import app
 from hf_metairm.data import ReadOptions, load_own, open_dataset, open_splits
 
-from .inputs import INPUTS, LABELS, READ, REFUSED, SITES, TEXTS, lines, words
+from .inputs import LABELS, READ, SITES, TEXTS, lines, words
+from .refused_inputs import REFUSED
 
 
 def look(entry, folder):
@@ -76,8 +77,9 @@ def test_what_is_refused(entry, tmp_path):
 
 
 def test_there_are_enough_of_them():
-    assert len(INPUTS) >= 60
-    assert len({entry.what for entry in INPUTS}) == len({entry.file for entry in INPUTS}) == len(INPUTS)
+    inputs = READ + REFUSED
+    assert len(inputs) >= 60
+    assert len({entry.what for entry in inputs}) == len({entry.file for entry in inputs}) == len(inputs)
 
 
 def test_many_files_are_said_in_one_line(tmp_path):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from ..data.inputs import READ, REFUSED
+from ..data.inputs import READ
+from ..data.refused_inputs import REFUSED
 from ..data.test_inputs import look
 from .pages import ROOT, snippets
 
