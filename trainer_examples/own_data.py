@@ -61,8 +61,8 @@ train, test = parts["train"], concatenate_datasets([parts["test"], unseen])
 import torch
 
 from hf_metairm.data import TensorRows
-from hf_metairm.experiments.text_model import choose_trainable, load_classifier, load_tokenizer
 from hf_metairm.models import encode_sentences, encoder_stepped_over
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier, load_tokenizer
 
 
 MODEL = "minilm"

@@ -15,7 +15,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from .inspection import _codes, _table
+from .words import arrow_column, as_numbers, read_words
 
 
 MOST_COLUMNS = 8
@@ -66,10 +66,10 @@ def causal_prediction(
         ) from error
     if not 1 <= len(columns) <= MOST_COLUMNS:
         raise ValueError(f"Name 1 to {MOST_COLUMNS} columns: every subset is tested, and {len(columns)} were named.")
-    environments, names = _codes(dataset, environment_column)
+    environments, names = read_words(dataset, environment_column)
     if len(names) < 2:
         raise ValueError("Invariant causal prediction compares environments, and there is only one.")
-    labels, label_names = _codes(dataset, label_column)
+    labels, label_names = read_words(dataset, label_column, label=True)
     groups = [_design(dataset, column) for column in columns]
     targets = [(labels == y).astype(float) for y in range(len(label_names))]
     targets = targets[1:] if len(targets) == 2 else targets
@@ -101,14 +101,14 @@ def _design(dataset: datasets.Dataset, column: str) -> np.ndarray:
     """A number as it is; a category as one indicator per value but the first: shape (n, values − 1)."""
     if column not in dataset.column_names:
         raise ValueError(f"There is no column {column!r}; the columns are {', '.join(dataset.column_names)}.")
-    values = _table(dataset, column)
+    values = as_numbers(arrow_column(dataset, column))
     category = isinstance(dataset.features[column], datasets.ClassLabel)
     if not category and (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
         numbers = values.to_numpy(zero_copy_only=False).astype(float)
         if np.isnan(numbers).any():
             raise ValueError(f"Column {column!r} has rows without a value; drop or fill them.")
         return numbers[:, None]
-    codes, names = _codes(dataset, column)
+    codes, names = read_words(dataset, column)
     if len(names) > MOST_VALUES:
         raise ValueError(f"Column {column!r} has {len(names):,} values; a category may have {MOST_VALUES} at most.")
     return (codes[:, None] == np.arange(1, len(names))).astype(float)

@@ -1,10 +1,10 @@
 """How strongly single columns, values and words predict the label, environment by environment.
 
 Every cue is a number per row: a numeric column itself, or whether a column has some value, or whether a text has some
-word or ends in it. Its strength in an environment is its correlation with "the label is ℓ", with its sign, for the
-label ℓ that it is tied to most. Whether the strengths of E environments differ by more than chance is tested with
-Fisher's z: with z_e = artanh r_e and weights w_e = n_e − 3, Q = Σ w_e (z_e − z̄)² follows χ² with E − 1 degrees of
-freedom where all true correlations are equal.
+word, starts with it or ends in it. Its strength in an environment is its correlation with "the label is ℓ", with its
+sign, for the label ℓ that it is tied to most. Whether the strengths of E environments differ by more than chance is
+tested with Fisher's z: with z_e = artanh r_e and weights w_e = n_e − 3, Q = Σ w_e (z_e − z̄)² follows χ² with E − 1
+degrees of freedom where all true correlations are equal.
 """
 
 from __future__ import annotations
@@ -73,12 +73,14 @@ class CueMeter:
         self.rows = [np.flatnonzero(environments == e) for e in range(len(environment_names))]
         # Centred indicators of every label, per environment: (rows of e, L).
         indicator = labels[:, None] == kept
-        self._centred = [indicator[rows] - indicator[rows].mean(0) for rows in self.rows]
+        self._centred = [indicator[rows] - indicator[rows].mean(0) if len(rows) else None for rows in self.rows]
 
     def measure(self, column: str, what: str, values: np.ndarray) -> Cue:
         """The strength of the cue `values`, numbers of shape (n,)."""
         r = np.zeros((len(self.rows), len(self.label_names)))
         for e, (rows, label) in enumerate(zip(self.rows, self._centred)):
+            if label is None:
+                continue
             x = values[rows].astype(np.float64)
             x = x - x.mean()
             scale = np.sqrt((x**2).sum() * (label**2).sum(0))
@@ -137,16 +139,20 @@ def column_cues(meter: CueMeter, name: str, values: pa.ChunkedArray, names: list
 
 
 def _word_cues(meter: CueMeter, name: str, texts: list[str | None]) -> Iterator[Cue]:
-    """Whether a text has a word, and whether it ends in it; case counts for nothing."""
+    """What a text starts and ends with, as it is written up to the next space; its last word or mark; its words."""
+    starts: dict[str, list[int]] = {}
+    ends: dict[str, list[int]] = {}
     inside: dict[str, list[int]] = {}
-    final: dict[str, list[int]] = {}
     for row, text in enumerate(texts):
+        pieces = (text or "").split()
         words = _WORD.findall((text or "").lower())
         for word in set(words):
             inside.setdefault(word, []).append(row)
-        if words:
-            final.setdefault(words[-1], []).append(row)
-    for rows_of, what in ((final, "ends in"), (inside, "has")):
+        if pieces:
+            starts.setdefault(pieces[0], []).append(row)
+            for ending in {pieces[-1], words[-1]} if words else {pieces[-1]}:
+                ends.setdefault(ending, []).append(row)
+    for rows_of, what in ((starts, "starts with"), (ends, "ends in"), (inside, "has")):
         frequent = sorted(rows_of, key=lambda word: (-len(rows_of[word]), word))[:MOST_WORDS]
         for word in frequent:
             if len(rows_of[word]) < WORD_ROWS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import datasets
@@ -11,11 +12,13 @@ import pyarrow as pa
 
 from .cues import Cue, CueMeter, column_cues
 from .images import decode_images
+from .words import arrow_column, as_numbers, read_words
 
 
 STRONG = 0.1  # correlations below it are not worth a warning
 TINY_ROWS, TINY_PART = 100, 0.05
-CUE_ROWS, IMAGE_ROWS = 200_000, 10_000  # cues are measured on so many rows at most, evenly spaced
+CUE_ROWS, IMAGE_ROWS = 200_000, 10_000  # cues are measured on so many rows at most, drawn at random
+MOST_WARNINGS = 5  # of one kind
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def inspect_dataset(
     environment_column: str = "environment",
     label_column: str = "label",
     most_cues: int = 10,
+    unseen_environments: Sequence[str] = (),
 ) -> Inspection:
     """Say how an environment-labelled dataset's environments differ.
 
@@ -68,6 +72,8 @@ def inspect_dataset(
             The class to be predicted: at most 1,000 distinct values.
         most_cues (`int`, *optional*, defaults to `10`):
             How many cues of each kind to report.
+        unseen_environments (`Sequence[str]`, *optional*):
+            Environments that will not be trained on: their rows are left out.
 
     Returns:
         [`Inspection`].
@@ -82,8 +88,17 @@ def inspect_dataset(
         raise ValueError(f"environment_column and label_column are both {label_column!r}; name two columns.")
     if not len(dataset):
         raise ValueError("The dataset has no rows.")
-    environments, environment_names = _codes(dataset, environment_column)
-    labels, label_names = _codes(dataset, label_column)
+    environments, environment_names = read_words(dataset, environment_column)
+    unknown = [name for name in unseen_environments if name not in environment_names]
+    if unknown:
+        raise ValueError(f"No rows of environment {unknown[0]!r}; there are {', '.join(environment_names)}.")
+    if unseen_environments:
+        seen = ~np.isin(environments, [environment_names.index(name) for name in unseen_environments])
+        if not seen.any():
+            raise ValueError("Every environment is unseen, so nothing is left to look at.")
+        dataset = dataset.select(np.flatnonzero(seen))
+        environments, environment_names = read_words(dataset, environment_column)
+    labels, label_names = read_words(dataset, label_column, label=True)
     if len(label_names) > 1000:
         raise ValueError(
             f"Column {label_column!r} has {len(label_names):,} distinct values, so it is no class label; name another."
@@ -98,7 +113,7 @@ def inspect_dataset(
     ]
     report = Inspection(shares)
     if len(dataset) > CUE_ROWS:
-        rows = np.linspace(0, len(dataset) - 1, CUE_ROWS).astype(int)
+        rows = _some(len(dataset), CUE_ROWS)
         dataset, labels, environments = dataset.select(rows), labels[rows], environments[rows]
     meter = CueMeter(labels, label_names, environments, environment_names)
     cues: list[Cue] = []
@@ -118,31 +133,20 @@ def inspect_dataset(
     return report
 
 
-def _codes(dataset: datasets.Dataset, column: str) -> tuple[np.ndarray, list[str]]:
-    """The column as integers 0 … m − 1 and their names, in the order of the values."""
-    values = _table(dataset, column)
-    if values.null_count:
-        raise ValueError(f"{values.null_count:,} rows have no value in column {column!r}; drop or fill them.")
-    feature = dataset.features[column]
-    if isinstance(feature, datasets.ClassLabel):
-        return values.to_numpy().astype(np.int64), list(feature.names)
-    if pa.types.is_nested(values.type):
-        raise ValueError(f"Column {column!r} holds lists or records; name a column with one value per row.")
-    distinct, codes = np.unique(np.array(values.to_pylist()), return_inverse=True)
-    return codes, [str(value) for value in distinct]
-
-
-def _table(dataset: datasets.Dataset, column: str) -> pa.ChunkedArray:
-    return dataset.select_columns([column]).with_format("arrow")[:][column]
+def _some(available: int, most: int) -> np.ndarray:
+    """All rows, or so many at random: evenly spaced ones could miss sites that come in turn."""
+    if available <= most:
+        return np.arange(available)
+    return np.sort(np.random.default_rng(0).choice(available, most, replace=False))
 
 
 def _cues(dataset: datasets.Dataset, column: str, meter: CueMeter, codes: tuple) -> list[Cue] | None:
     feature = dataset.features[column]
     if isinstance(feature, datasets.Image):
         labels, label_names, environments, environment_names = codes
-        rows = np.linspace(0, len(dataset) - 1, min(len(dataset), IMAGE_ROWS)).astype(int)
+        rows = _some(len(dataset), IMAGE_ROWS)
         try:
-            pixels = decode_images(_table(dataset.select(rows), column))
+            pixels = decode_images(arrow_column(dataset.select(rows), column))
         except (ValueError, OSError):
             return None  # files elsewhere, or pictures of several sizes
         meter = CueMeter(labels[rows], label_names, environments[rows], environment_names)
@@ -150,7 +154,7 @@ def _cues(dataset: datasets.Dataset, column: str, meter: CueMeter, codes: tuple)
         return [
             meter.measure(column, f"mean {color}", means[:, c]) for c, color in enumerate(("red", "green", "blue"))
         ]
-    values = _table(dataset, column)
+    values = as_numbers(arrow_column(dataset, column))
     if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
         return None
     names = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
@@ -165,15 +169,21 @@ def _warnings(report: Inspection, label_names: list[str]) -> list[str]:
             f"There is one environment, {environments[0].name!r}: invariance takes at least two to compare."
         )
     largest = max(share.rows for share in environments)
+    tiny = [
+        f"Environment {share.name!r} is tiny ({share.rows:,} rows; the largest has {largest:,}): its risk is mostly "
+        "noise, and its few rows are repeated very often."
+        for share in environments
+        if share.rows < TINY_ROWS or share.rows < TINY_PART * largest
+    ]
+    lacking = []
     for share in environments:
-        if share.rows < TINY_ROWS or share.rows < TINY_PART * largest:
-            warnings.append(
-                f"Environment {share.name!r} is tiny ({share.rows:,} rows; the largest has {largest:,}): its risk is "
-                "mostly noise, and its few rows are repeated very often."
-            )
         missing = [label for label in label_names if share.labels[label] == 0]
         if missing:
-            warnings.append(f"Environment {share.name!r} has no row with label {', '.join(missing[:5])}.")
+            lacking.append(f"Environment {share.name!r} has no row with label {', '.join(missing[:5])}.")
+    for found, what in ((tiny, "are tiny"), (lacking, "lack labels")):
+        warnings += found[:MOST_WARNINGS]
+        if len(found) > MOST_WARNINGS:
+            warnings.append(f"{len(found) - MOST_WARNINGS:,} more environments {what}.")
     if len(environments) > 1 and not report.differing:
         warnings.append(
             "The environments look alike: no cue differs in strength by more than chance, so there is nothing that an "

@@ -3,7 +3,7 @@ Fine-tune a text classifier on text from several environments, by ERM and by met
 them in every environment, the unseen one included.
 
 ```bash
-accelerate launch trainer_examples/finetune_text.py --config trainer_examples/configs/punctuated_sst2.yaml
+hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml
 ```
 """
 
@@ -22,13 +22,13 @@ from transformers import DataCollatorWithPadding, set_seed
 from ..data import TensorRows
 from ..environments import read_environments
 from ..models import encode_sentences, encoder_stepped_over
+from ..models.text_classifier import MINILM, choose_trainable, load_classifier, load_tokenizer
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .settings import Settings, read_settings
 from .text_data import TextData, load_own, load_punctuated_sst2
-from .text_model import MINILM, choose_trainable, load_classifier, load_tokenizer
 
 
 @dataclass
@@ -193,7 +193,7 @@ class TextComparison(Comparison[TextArguments]):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The whole job: see the module's docstring."""
+    """The whole recipe: see the module's docstring."""
     run_command(lambda: TextComparison(read_settings(TextArguments, argv)).carry_out())
 
 

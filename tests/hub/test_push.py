@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
 from hf_metairm.cards.push import push_folder
 from hf_metairm.cli import app
-from hf_metairm.experiments.text_model import choose_trainable, load_classifier
 from hf_metairm.models import (
     BagOfEmbeddingsClassifier,
     BagOfEmbeddingsConfig,
@@ -28,6 +27,7 @@ from hf_metairm.models import (
     ColoredMNISTConfig,
     word_tokenizer,
 )
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier
 
 from ..models.tiny import save_tiny_encoder
 

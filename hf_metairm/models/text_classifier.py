@@ -1,4 +1,4 @@
-"""The text classifier of `finetune_text`: which one, and how much of it is trained."""
+"""A pretrained encoder with a new head: which one, and how much of it is trained."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
 from transformers.utils import logging
 
-from ..models import add_mean_pooling, is_mean_pooled
-from ..models.pretrained import MINILM, MINILM_ON_HUB, resolve_model
+from .pretrained import MINILM, MINILM_ON_HUB, resolve_model
+from .sentence_encoder import add_mean_pooling, is_mean_pooled
 
 
 def load_tokenizer(name: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import published
-from .published import Figures
+from .published import Published
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Table:
         rows (`tuple[Row, ...]`): in the table's order.
         environments (`tuple[str, ...]`): tested on and shown, the unseen one last.
         constants (`Mapping[str, float]`): rows that need no training: accuracy in percent, in every environment.
-        published (`Mapping[str, Figures]`): by row name.
-        note (`str`): what a reader must know beside the figures.
+        published (`Mapping[str, Published]`): by row name.
+        note (`str`): what a reader must know beside the results.
         curve (`bool`): whether accuracy over all of p = 0.1 … 0.9 is measured, and drawn.
     """
 
@@ -65,7 +65,7 @@ class Table:
     rows: tuple[Row, ...]
     environments: tuple[str, ...] = ("p=0.1", "p=0.2", "p=0.9")
     constants: Mapping[str, float] = field(default_factory=dict)
-    published: Mapping[str, Figures] = field(default_factory=dict)
+    published: Mapping[str, Published] = field(default_factory=dict)
     note: str = ""
     curve: bool = False
 
@@ -164,9 +164,9 @@ TEXT_NO_ARTEFACT = Row(
 )
 
 
-def _text_table(name: str, title: str, config: str, figures: Mapping[str, Figures]) -> Table:
+def _text_table(name: str, title: str, config: str, published: Mapping[str, Published]) -> Table:
     rows = (TEXT_ERM, TEXT_IRMV1, TEXT_V_REX, TEXT_META_IRM, TEXT_NO_ARTEFACT)
-    return Table(name, title, "punctuated_sst2", config, rows, published=figures)
+    return Table(name, title, "punctuated_sst2", config, rows, published=published)
 
 
 TABLES: dict[str, Table] = {
@@ -281,3 +281,15 @@ TABLES: dict[str, Table] = {
         _text_table("punctuated_clean", "PunctuatedSST-2, no label noise", "clean", published.PUNCTUATED_CLEAN),
     )
 }
+
+
+def table_of(name: str) -> Table:
+    """
+    The table of that name.
+
+    Raises:
+        ValueError: there is none; the message lists the names.
+    """
+    if name not in TABLES:
+        raise ValueError(f"There is no table {name!r}; there are {', '.join(TABLES)}.")
+    return TABLES[name]
