@@ -38,7 +38,7 @@ with open(FOLDER / "reviews.csv", "w", newline="", encoding="utf-8") as file:
 # %% Look before you train: which cues differ between the sites that are trained on?
 from datasets import load_dataset
 
-from hf_metairm.data.inspection import inspect_dataset
+from hf_metairm.inspection import inspect_dataset
 
 
 reviews = load_dataset("csv", data_files=str(FOLDER / "reviews.csv"))["train"]
