@@ -20,7 +20,7 @@ from transformers import pipeline, set_seed
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer, PunctuatedSST2
 from hf_metairm.data import TensorRows
-from hf_metairm.data.inspection import inspect_dataset
+from hf_metairm.inspection import inspect_dataset
 from hf_metairm.models import encode_sentences, encoder_stepped_over
 from hf_metairm.models.text_classifier import choose_trainable, load_classifier, load_tokenizer
 
