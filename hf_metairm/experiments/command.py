@@ -13,8 +13,8 @@ from accelerate import PartialState
 def run_command(recipe: Callable[[], Any]) -> None:
     """
     Call `recipe`; print as one line a `ValueError` or that a file is not there and exit with status 2, what the
-    network, a missing package or failed runs raise with status 1, and after Ctrl-C say how to go on and exit with status 130. With `HF_METAIRM_TRACEBACK=1`
-    errors keep their traceback.
+    network, a missing package or failed runs raise with status 1, and after Ctrl-C say how to go on and exit with
+    status 130. With `HF_METAIRM_TRACEBACK=1` errors keep their traceback.
     """
     try:
         recipe()
