@@ -104,5 +104,5 @@ def test_exact_is_the_limit_of_differences(name):
         meta_gradient(model, risk, rows, kind=kind, scheme="central", std_loss=StdLoss(2.0), **options).gradients
         for kind in ("exact", "finite_difference", "first_order")
     )
-    assert relative_error(difference, exact) < (1e-4 if coarse else 1e-6)
-    assert relative_error(first_order, exact) > 1e-4, "the second derivative is there"
+    assert relative_error(difference, exact) < (1e-3 if coarse else 1e-6)
+    assert relative_error(first_order, exact) > 1e-3, "the second derivative is there"
