@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CORES := $(shell getconf _NPROCESSORS_ONLN)
 STAMP := $(VENV)/.installed
 
 .PHONY: setup train test lint docs clean
@@ -18,8 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # The quick start: ERM, meta-IRM and ERM without the cue, side by side.
 train: $(STAMP)
-	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
-	    --num_cpu_threads_per_process $(CORES) trainer_examples/finetune_text.py --config trainer_examples/configs/punctuated_sst2.yaml
+	$(BIN)/hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile

@@ -48,7 +48,7 @@ class MetaIRMSettings(AlgorithmSettings):
     inner_steps: int = field(default=1, metadata={"help": "Steps of the inner loop (T)."})
     meta_gradient: str = field(
         default="exact",
-        metadata={"help": "How the Hessian-vector product is computed.", "choices": tuple(KINDS)},
+        metadata={"help": "How the Hessian-vector product is computed.", "choices": KINDS},
     )
     finite_difference_scheme: str = field(
         default="forward",

@@ -44,8 +44,8 @@ def write_card(facts: CardFacts, details: CardDetails, folder: Path) -> None:
     template = (files(__package__) / "model_card.md.jinja").read_text(encoding="utf-8")
     data = metadata(identity, energy)
     card = ModelCard.from_template(data, template_str=template, **pictures, **sections(identity, energy))
-    figures = json.dumps(for_machines(identity, energy), indent=1, ensure_ascii=False)
-    for name, text in ((CARD, str(card)), (RESULTS, figures + "\n")):
+    found = json.dumps(for_machines(identity, energy), indent=1, ensure_ascii=False)
+    for name, text in ((CARD, str(card)), (RESULTS, found + "\n")):
         (folder / name).write_text(write.without_secrets(text, facts.args), encoding="utf-8", newline="\n")
 
 

@@ -44,9 +44,9 @@ def results_notes(facts: CardFacts, details: CardDetails, classes: int) -> str:
     notes = []
     shares = [m for m in facts.metrics if m.share_of_rows]
     if shares:
+        which = "In" if len(shares) == len(facts.metrics) else f"{write.names(m.name for m in shares)} in"
         notes.append(
-            f"{'In percent' if len(shares) == len(facts.metrics) else write.names(m.name for m in shares)}, ± the "
-            "binomial standard error of the rows it was measured on; no other seed is in it."
+            f"{which} percent, ± the binomial standard error of the rows it was measured on; no other seed is in it."
         )
     if _has_majority(facts):
         chance = f"Guessing among the {classes} classes is right in {100 / max(classes, 1):.1f} % of rows. "

@@ -36,11 +36,11 @@ def inspect(
     """Say how strongly each cue predicts the label in each environment, and what to beware of."""
     from rich.console import Console
 
-    from hf_metairm.data.causal import causal_prediction
     from hf_metairm.data.files import ReadOptions
-    from hf_metairm.data.inspection import inspect_dataset
-    from hf_metairm.data.inspection_report import print_inspection
     from hf_metairm.data.opening import open_dataset
+    from hf_metairm.inspection import inspect_dataset
+    from hf_metairm.inspection.causal import causal_prediction
+    from hf_metairm.inspection.report import print_inspection
 
     with one_line_errors():
         no_bars_in_files()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .kinds import KINDS, Kind, Linearization
-from .pairs import Pair, PairTable, draw_pairs
+from .pairs import PairTable, draw_pairs
 from .parameters import Vector, add_, trainable_parameters
 from .processes import Processes
 from .replay import Randomness, buffers_kept
@@ -120,19 +120,22 @@ def meta_gradient(
             steps.append(how.linearize(oracle, i, point))
         return steps, point
 
-    def survey() -> dict[Pair, Tensor]:
+    def survey() -> PairTable:
         """w_ij of every pair, from a first pass over the meta-losses alone that leaves no trace."""
-        x = {}
+        table: PairTable | None = None
         with Randomness(parameters[0].device).replayed(), buffers_kept(processes.module):
             for i, outer in pairs.items():
                 steps, point = adapt(i)
                 for j in outer:
                     loss = oracle.loss(j, point, steps[-1].gradient, -inner_learning_rate)
                     processes.add([loss])
-                    x[i, j] = std_loss.observe((i, j), loss)
+                    table = PairTable(list(pairs), loss.dtype, loss.device, math.nan) if table is None else table
+                    table[i, j] = std_loss.observe((i, j), loss)
                 del steps, point
+        assert table is not None
         a, b = std_loss.mix(sum_weight)
-        return {pair: a + b * value for pair, value in x.items()}
+        table.matrix.mul_(b).add_(a)
+        return table
 
     drawn = sum(len(outer) for outer in pairs.values())
     sum_weight = 1.0 if same_environment else len(pairs) * (len(pairs) - 1) / drawn
@@ -140,7 +143,7 @@ def meta_gradient(
     # w_ij = a + b x_ij is a factor of the whole v_i, and Σ v_i and Σ x_ij v_i can be mixed at the end. Else σ is
     # computed first, in a pass of its own: one vector goes through each Hessian, and memory stays flat.
     two_passes = std_loss.weight != 0 and drawn > len(pairs)
-    weights: dict[Pair, Tensor] = {}
+    weights: PairTable | None = None
     plain: Vector | None = None
     weighted: Vector | None = None
     risks: dict[Any, Tensor] = {}
@@ -160,7 +163,7 @@ def meta_gradient(
                 if meta_losses is None:
                     meta_losses = PairTable(list(pairs), loss.dtype, loss.device, math.nan)
                 meta_losses[i, j] = loss
-                if two_passes:
+                if weights is not None:
                     torch._foreach_mul_(gradient, weights[i, j])
                 else:
                     x = std_loss.observe((i, j), loss)

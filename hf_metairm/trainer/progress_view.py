@@ -18,7 +18,7 @@ LONGEST_NAME, LONGEST_IN_A_ROW = 22, 60
 UNSEEN = " (unseen)"
 MOST_IN_A_LINE = 6
 BESIDE_A_NAME = 34  # columns of the table that are not the name's
-AROUND = 9  # lines that are not environments: steps, figures, worst, the table's frame, and one to spare
+AROUND = 9  # lines that are not environments: steps, loss and σ, worst, the table's frame, and one to spare
 
 
 @dataclass

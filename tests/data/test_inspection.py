@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from hf_metairm.cli.build_dataset import build_dataset, parse_field
 from hf_metairm.cli.inspect import inspect
-from hf_metairm.data.causal import causal_prediction
-from hf_metairm.data.inspection import inspect_dataset
+from hf_metairm.inspection import inspect_dataset
+from hf_metairm.inspection.causal import causal_prediction
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_unseen_environments_are_left_out(made, app, tmp_path):
 
 
 def test_many_sites_that_come_in_turn_are_all_measured(made, monkeypatch):
-    monkeypatch.setattr("hf_metairm.data.inspection.CUE_ROWS", 400)
+    monkeypatch.setattr("hf_metairm.inspection.dataset.CUE_ROWS", 400)
     turn = made.remove_columns("environment").add_column("environment", [f"s{i % 100}" for i in range(len(made))])
     report = inspect_dataset(turn)
     assert len(report.environments) == 100

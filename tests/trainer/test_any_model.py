@@ -130,6 +130,26 @@ def test_batch_norm_is_warned_of_and_can_be_frozen(tmp_path, caplog, monkeypatch
     assert torch.equal(before, model.norm.running_mean)
 
 
+def test_looks_at_a_model_leave_its_batch_norm_as_it_was(tmp_path):
+    """The look before training, and the pass that finds σ ahead of the gradients."""
+    from hf_metairm.gradients import StdLoss, meta_gradient
+    from hf_metairm.trainer.checks import check_before_training
+
+    model = Normalized()
+    trainer = MetaIRMTrainer(model, arguments(tmp_path), train_dataset=numbers(), eval_dataset=numbers())
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    check_before_training(trainer)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    found = []
+    for weight in (0.0, 1.0):
+        model = Normalized().train()
+        batches = {e: numbers(3, rows=8, seed=e).with_format("torch")[:8] for e in range(3)}
+        inputs = {e: {"x": b["x"], "labels": b["label"]} for e, b in batches.items()}
+        meta_gradient(model, lambda m, b: m(**b)["loss"], inputs, std_loss=StdLoss(weight))
+        found.append(model.norm.running_mean.clone())
+    assert torch.equal(*found)
+
+
 class LogitsOnly(Classifier):
     def forward(self, x, labels=None):
         return {"logits": self.body(x.double())}

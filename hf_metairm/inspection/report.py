@@ -8,7 +8,7 @@ from rich.table import Table
 
 from .causal import CausalColumn
 from .cues import Cue
-from .inspection import Inspection
+from .dataset import Inspection
 
 
 MOST_COLUMNS = 10  # labels or environments side by side

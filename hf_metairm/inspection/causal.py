@@ -15,7 +15,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from .words import arrow_column, as_numbers, read_words
+from ..data.words import arrow_column, as_numbers, read_words
 
 
 MOST_COLUMNS = 8

@@ -10,9 +10,9 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
+from ..data.images import decode_images
+from ..data.words import arrow_column, as_numbers, read_words
 from .cues import Cue, CueMeter, column_cues
-from .images import decode_images
-from .words import arrow_column, as_numbers, read_words
 
 
 STRONG = 0.1  # correlations below it are not worth a warning
