@@ -14,15 +14,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, set_seed
 
-from ..data import ColoredMNIST, PunctuatedSST2, TensorRows
+from ..data import DATASETS, TensorRows
 from ..models import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig, ColoredMNISTClassifier, ColoredMNISTConfig
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from .measure import by_environment, warnings_of
 from .run import Result, Run
 from .training import train_run
-
-
-DATASETS = {cls.TITLE: cls for cls in (ColoredMNIST, PunctuatedSST2)}
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def load(
     A dataset with its draws (label noise, cue, order) made with `seed`. The one loaded last is kept.
 
     Args:
-        dataset (`str`): `"colored_mnist"` or `"punctuated_sst2"`.
+        dataset (`str`): one of [`DATASETS`], of images or of sentences.
         config (`str`): of the dataset.
         seed (`int`): of all draws.
         changes (`Mapping`, *optional*): fields of the config to change.
@@ -82,11 +79,10 @@ def _load(
     source: str,
     word_vectors: str | None,
 ) -> Data:
-    builder = DATASETS[dataset](config, source=source, seed=seed, **dict(changes))
+    builder = DATASETS.choose(dataset)(config, source=source, seed=seed, **dict(changes))
     builder.download_and_prepare()
-    assert builder.data_source is not None
     title, labels = builder.data_source.title, builder.info.features["label"].names
-    if isinstance(builder, ColoredMNIST):
+    if "image" in builder.info.features:
         train, validation = builder.as_tensors("train"), builder.as_tensors("validation")
         return Data(train, validation, builder.as_tensors("test", environments=environments), title, labels)
     splits = builder.as_dataset()

@@ -107,8 +107,17 @@ def unseen_in_all(results: Iterable[Result]) -> set[str]:
 
 def with_error(found: Mapping[str, float]) -> str:
     """Mean accuracy in percent; ± is over seeds, or the test set's standard error with one."""
-    error = found["sd"] if found["seeds"] > 1 else found["se"]
-    return f"{100 * found['mean']:.1f} ± {100 * error:.1f}"
+    return "{:.1f} ± {:.1f}".format(*percents(found))
+
+
+def percents(found: Mapping[str, float]) -> tuple[float, float]:
+    """Mean accuracy in percent, and its error."""
+    return 100 * found["mean"], 100 * (found["sd"] if found["seeds"] > 1 else found["se"])
+
+
+def all_percents(summary: Summary) -> dict[str, dict[str, tuple[float, float]]]:
+    """Those of every name and environment, for a picture."""
+    return {name: {e: percents(value) for e, value in found.items()} for name, found in summary.items()}
 
 
 def error_bar_note(results: Iterable[Result]) -> str:
@@ -155,5 +164,5 @@ def write_summary(
     text = f"{markdown_table(named, environments)}\n\n{error_bar_note(named)}\n"
     write_atomically(folder / "table.md", text.encode())
     note = f"{title}\n(error bars: {error_bar_note(named)})"
-    draw_comparison(summarize(named), folder / "accuracy.png", note, unseen_in_all(named))
+    draw_comparison(all_percents(summarize(named)), folder / "accuracy.png", note, unseen_in_all(named))
     print_table(named, environments)

@@ -9,14 +9,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from .run import Result, Run
 
@@ -61,7 +60,7 @@ def side_by_side(places: dict[Run, Path], work: Work, workers: int) -> Iterator[
     workers = min(workers, len(places))
     pool = [_Worker(work, max(1, (os.cpu_count() or 1) // workers)) for _ in range(workers)]
     try:
-        with _bars() as bars:
+        with _Bars() as bars:
             while True:
                 for worker in pool:
                     if worker.run is None and (following := next(waiting, None)):
@@ -74,7 +73,7 @@ def side_by_side(places: dict[Run, Path], work: Work, workers: int) -> Iterator[
                     run, said = worker.run, worker.hear()
                     assert run is not None
                     if isinstance(said, int):
-                        bars.advance(run, said)
+                        bars.show(run, said)
                         continue
                     bars.end(run)
                     worker.run = None
@@ -124,29 +123,23 @@ class _Worker:
             return Failure(f"its process was killed by {signal.Signals(-code).name}{hint}")
 
 
-class _Bars:
+class _Bars(Progress):
     """A bar for each run that is under way, where there is a terminal to see it."""
 
-    def __init__(self, progress: Progress):
-        self._progress = progress
-        self._tasks: dict[Run, Any] = {}
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._of: dict[Run, TaskID] = {}
 
-    def advance(self, run: Run, step: int) -> None:
-        if run not in self._tasks:
-            self._tasks[run] = self._progress.add_task(str(run), total=run.settings.get("steps"))
-        self._progress.update(self._tasks[run], completed=step)
+    def show(self, run: Run, step: int) -> None:
+        if run not in self._of:
+            self._of[run] = self.add_task(str(run), total=run.settings.get("steps"))
+        self.update(self._of[run], completed=step)
 
     def end(self, run: Run) -> None:
-        if run in self._tasks:
-            self._progress.remove_task(self._tasks.pop(run))
-
-
-@contextmanager
-def _bars() -> Iterator[_Bars]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield _Bars(progress)
+        if run in self._of:
+            self.remove_task(self._of.pop(run))
 
 
 # In a worker

@@ -67,7 +67,7 @@ def choose_trainable(model: Any, trainable: str, lora_rank: int = 8) -> Any:
         return get_peft_model(model, config)
     kind, _, number = trainable.partition(":")
     if kind not in ("head", "top") or (kind == "top" and not number.isdigit()) or (kind == "head" and number):
-        raise ValueError(f"trainable={trainable!r} will not do: use all, head, top:1 (or more layers) or lora.")
+        raise ValueError(f"trainable={trainable!r} is refused: use all, head, top:1 (or more layers) or lora.")
     base = model.base_model
     encoder = getattr(base, "encoder", None) or getattr(base, "transformer", None)
     stacks = [] if encoder is None else [m for m in encoder.children() if isinstance(m, nn.ModuleList)]

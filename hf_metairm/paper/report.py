@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..experiments.pictures import draw_comparison, draw_rows
+from ..experiments.pictures import Dots, Value, draw_comparison
 from ..experiments.run import Result
 from ..experiments.selection import MARGIN, RULES, worst_accuracy
 from ..experiments.store import Store
-from ..experiments.tables import error_bar_note, markdown, summarize
+from ..experiments.tables import all_percents, error_bar_note, markdown, percents, summarize
 from .published import UNSEEN, Published
 from .runs import choices, run_of, search_file, searched
 from .tables import TABLES, Row, Table
@@ -97,14 +97,18 @@ def _sections(table: Table, results: Sequence[Result], folder: Path, output: Pat
             sections.append("Runs that went wrong, counted all the same: " + "; ".join(warned) + ".")
         stem = f"{table.name}_{setting[0]}" + ("" if "bundled" not in str(setting[1]) else "_bundled")
         unseen = table.environments[-1]
-        rows = {row.name: summary[row.name][unseen] for row in table.rows if row.name in summary}
-        published = {name: values[unseen] for name, values in table.published.items() if unseen in values}
+        names = [row.name for row in table.rows if row.name in summary]
+        series: dict[str, Mapping[str, Value]] = {
+            "here": {name: percents(summary[name][unseen]) for name in names},
+            "published": {name: values[unseen] for name, values in table.published.items() if unseen in values},
+        }
+        label = f"accuracy in the unseen environment, {unseen} (%)"
         picture = folder / f"{stem}.png"
-        draw_rows(rows, picture, f"{table.title}\n{title}", unseen, published, table.constants)
+        Dots(names, series, f"{table.title}\n{title}", label, lines=table.constants).draw(picture)
         sections.append(f"![Accuracy in the unseen environment]({_relative(picture, output)})")
         if table.curve:
             picture = folder / f"{stem}_over_p.png"
-            draw_comparison(summary, picture, f"{table.title}\n(error bars: {error_bar_note(found)})")
+            draw_comparison(all_percents(summary), picture, f"{table.title}\n(error bars: {error_bar_note(found)})")
             sections.append(f"![Accuracy against p]({_relative(picture, output)})")
     return sections
 

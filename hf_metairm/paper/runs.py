@@ -163,17 +163,6 @@ def search(
     """
     Carry out the trials, let every rule choose, and train what was chosen with `seeds` seeds.
 
-    Args:
-        table ([`Table`]): whose algorithms are searched.
-        algorithms (`Sequence[str]`, *optional*): only these.
-        trials (`int`): of each algorithm.
-        seeds (`int`): of what was chosen.
-        folder (`Path`): of the results.
-        machine ([`Machine`]): to run on.
-        batch (`int` or `"full"`): rows in a batch.
-        margin (`float`): see [`experiments.selection.invariance`].
-        say (`Callable`): takes progress, line by line.
-
     Raises:
         ValueError: the table has none of the algorithms.
         RunsFailedError: a run failed; the others were carried out all the same.
