@@ -23,6 +23,12 @@ _MODULE_OF = {
     "IRMTrainer": "trainer",
     "MMRExConfig": "trainer",
     "MetaIRMConfig": "trainer",
+    "MetaIRMDPOConfig": "trainer.trl",
+    "MetaIRMDPOTrainer": "trainer.trl",
+    "MetaIRMRewardConfig": "trainer.trl",
+    "MetaIRMRewardTrainer": "trainer.trl",
+    "MetaIRMSFTConfig": "trainer.trl",
+    "MetaIRMSFTTrainer": "trainer.trl",
     "MetaIRMTrainer": "trainer",
     "PunctuatedSST2": "data",
     "RExConfig": "trainer",
@@ -30,7 +36,8 @@ _MODULE_OF = {
     "meta_gradient": "gradients",
 }
 
-__all__ = sorted(_MODULE_OF)
+# Without those that need an extra.
+__all__ = sorted(name for name, module in _MODULE_OF.items() if module != "trainer.trl")
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,12 @@ from .trainer import (
     RExConfig,
     RExTrainer,
 )
+from .trainer.trl import MetaIRMDPOConfig as MetaIRMDPOConfig
+from .trainer.trl import MetaIRMDPOTrainer as MetaIRMDPOTrainer
+from .trainer.trl import MetaIRMRewardConfig as MetaIRMRewardConfig
+from .trainer.trl import MetaIRMRewardTrainer as MetaIRMRewardTrainer
+from .trainer.trl import MetaIRMSFTConfig as MetaIRMSFTConfig
+from .trainer.trl import MetaIRMSFTTrainer as MetaIRMSFTTrainer
 
 __all__ = [
     "ColoredMNIST",

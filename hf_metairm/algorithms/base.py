@@ -96,9 +96,11 @@ class Algorithm(ABC):
             batches (`Mapping[str, Sequence[Part]]`): for each environment in the batch this process's parts.
             step ([`Step`]): which step it is.
         """
+        # A loss may freeze and unfreeze parameters on the way, as where adapters are switched off for a reference.
+        parameters = trainable_parameters(model)
         found = self.objective_gradient(model, risk, batches, step)
         weight = self.settings.l2_regularization / self.divisor(step)
-        return _regularized(found, trainable_parameters(model), weight) if weight else found
+        return _regularized(found, parameters, weight) if weight else found
 
     def divisor(self, step: Step) -> float:
         """What the objective of a step is divided by, its L2 term included."""

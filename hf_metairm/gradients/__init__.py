@@ -13,7 +13,7 @@ from .finite_difference import SCHEMES, FiniteDifference
 from .kinds import KINDS, FirstOrder, Kind, Linearization
 from .meta_objective import MetaGradient, check_model, meta_gradient
 from .pairs import draw_pairs
-from .parameters import trainable_parameters
+from .parameters import is_elsewhere, trainable_parameters
 from .risk_objective import RiskObjectiveGradient, gradient_of_objective
 from .risks import Evaluation, Part, Parts, Risk, as_parts
 from .std_loss import StdLoss
@@ -38,6 +38,7 @@ __all__ = [
     "check_model",
     "draw_pairs",
     "gradient_of_objective",
+    "is_elsewhere",
     "meta_gradient",
     "trainable_parameters",
 ]

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from .parameters import Places, Vector, add_, dense, differentiate, divide_
+from .parameters import Places, Vector, add_, dense, differentiate, divide_, note_elsewhere
 from .processes import Processes
 from .risks import Environment, Parts, Risk
 
@@ -105,6 +105,7 @@ class InPlaceOracle(Oracle):
     @torch.no_grad()
     def move(self, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> None:
         """Let the model's parameters be base + scale · direction."""
+        note_elsewhere(self.processes.module, direction is not None or base is not self._theta)
         # One tensor at a time: no second vector of the model's size is ever alive.
         for k, parameter in enumerate(self.parameters):
             if direction is None:

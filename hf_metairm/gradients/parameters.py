@@ -5,12 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 
 
 Vector = list[Tensor]
+
+# Models that hold other parameters than θ at the moment.
+_ELSEWHERE: WeakSet[nn.Module] = WeakSet()
+
+
+def is_elsewhere(model: nn.Module) -> bool:
+    """
+    Whether a risk is being evaluated at other parameters than θ, such as θ'. What a loss function notes of the model
+    on the side, its accuracy say, is then not the model's.
+    """
+    return model in _ELSEWHERE
+
+
+def note_elsewhere(model: nn.Module, elsewhere: bool) -> None:
+    """Say whether `model` holds other parameters than θ from now on."""
+    if elsewhere:
+        _ELSEWHERE.add(model)
+    else:
+        _ELSEWHERE.discard(model)
 
 
 def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
@@ -33,6 +53,7 @@ class Places:
 
     def __init__(self, module: nn.Module, parameters: Sequence[nn.Parameter]):
         number = {id(p): k for k, p in enumerate(parameters)}
+        self.module = module
         self.parameters = parameters
         self._places = [
             (part._parameters, name, number[id(p)])
@@ -47,11 +68,13 @@ class Places:
         if all(value is parameter for value, parameter in zip(values, self.parameters)):
             yield
             return
+        note_elsewhere(self.module, True)
         try:
             for parameters, name, k in self._places:
                 parameters[name] = values[k]  # type: ignore[assignment]
             yield
         finally:
+            note_elsewhere(self.module, False)
             for parameters, name, k in self._places:
                 parameters[name] = self.parameters[k]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import TrainingArguments
 
@@ -67,7 +67,7 @@ class MetaIRMTrainer(EnvironmentTrainer):
     """
 
     algorithm_class = MetaIRM
-    config_class = MetaIRMConfig
+    config_class: ClassVar[type] = MetaIRMConfig
 
 
 _READY_MADE: dict[type[Algorithm], tuple[type[EnvironmentTrainer], type]] = {

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer
 
 from ..algorithms import Algorithm, Step
 from ..algorithms.erm import ERM
 from ..cards.facts import CardDetails
+from ..environments import read_environments
 from ..gradients import Part, as_parts, trainable_parameters
-from .checks import check_before_training, check_data, check_setting
+from .checks import check_before_training, check_data, check_none_lost, check_setting
 from .configs import EnvironmentConfig
 from .data import EnvironmentData
 from .model_card import ModelCardWriter
@@ -63,11 +63,17 @@ class EnvironmentTrainer(ModelCardWriter, EnvironmentData):
         self._micro_batches: list[Mapping[str, Any]] = []
         self._logged: dict[str, list[Tensor]] = {}
         self.card_details = CardDetails()
+        names: tuple[str, ...] = ()
+        if (rows := given.arguments.get("train_dataset")) is not None:
+            # Before a Trainer behind this one prepares them, which may take long.
+            self._environments_of = (rows, read_environments(rows, config.environment_column))
+            names = self._environments_of[1].names
         super().__init__(*given.args[1:], **given.kwargs)
         self.risk = TrainerRisk(self)
         install_progress(self, given.arguments.get("callbacks"))
         check_setting(self)
         if self.train_dataset is not None:
+            check_none_lost(names, self)
             check_data(self)
 
     def _check_config(self, config: Any) -> None:
@@ -145,8 +151,9 @@ class EnvironmentTrainer(ModelCardWriter, EnvironmentData):
             self._loss_scale,
             AUTOCAST_DTYPES.get(self.accelerator.mixed_precision),
         )
+        parameters = trainable_parameters(model)  # As the algorithm finds them: a loss may freeze some on the way.
         found = self.algorithm.gradient(model, self.risk, self._weighted(batches), step)
-        for parameter, gradient in zip(trainable_parameters(model), found.gradients):
+        for parameter, gradient in zip(parameters, found.gradients):
             if gradient is not None and step.loss_scale != 1.0:
                 gradient = gradient.mul_(step.loss_scale)
             parameter.grad = gradient
@@ -222,12 +229,11 @@ def _as_named(cls: type, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
     What a Trainer is made with, by the names of its arguments. Trainer classes differ in their order: the one behind
     ours says where `args` stands.
     """
-    mine = __name__.partition(".")[0]
-    behind = next(
-        c
-        for c in cls.__mro__
-        if "__init__" in c.__dict__
-        and c.__module__.partition(".")[0] not in (mine, "tests")
-        and issubclass(c, Trainer)
-    )
-    return inspect.signature(behind.__init__).bind_partial(*args, **kwargs)
+    made_by = (vars(c)["__init__"] for c in cls.__mro__ if "__init__" in vars(c))
+    return inspect.signature(next(filter(_names_args, made_by))).bind_partial(*args, **kwargs)
+
+
+def _names_args(function: Any) -> bool:
+    """Whether it has an argument called `args`, and not all positional ones under that name."""
+    argument = inspect.signature(function).parameters.get("args")
+    return argument is not None and argument.kind is not inspect.Parameter.VAR_POSITIONAL

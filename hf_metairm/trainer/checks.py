@@ -65,6 +65,17 @@ def check_environments(environments: Environments, column: str) -> None:
         )
 
 
+def check_none_lost(names: tuple[str, ...], trainer: Any) -> None:
+    """Every environment of the dataset as it was given has rows in the one that the Trainer made of it."""
+    left = trainer.environments.names
+    lost = next((name for name in names if name not in left), None)
+    if lost is not None:
+        raise ValueError(
+            f"No row of environment {lost!r} is left after {type(trainer).__name__} prepared the dataset: mend its "
+            "rows (too long for max_length, or without anything to learn from), or leave that environment out."
+        )
+
+
 def check_labels(dataset: Any, model: Any, label_names: list[str]) -> None:
     """Labels that are there, and class ids within what the model's head can tell apart."""
     config = getattr(model, "config", None)
@@ -74,6 +85,8 @@ def check_labels(dataset: Any, model: Any, label_names: list[str]) -> None:
     column = next((c for c in ("labels", "label", "label_ids") if c in columns), None)
     if column is None or not classes or classes < 2 or problem in ("regression", "multi_label_classification"):
         return
+    if not len(dataset) or np.ndim(dataset[0][column]) > 0:
+        return  # Labels of tokens: the whole column may be larger than memory.
     values = _as_array(dataset, column)
     if values is None or values.ndim != 1 or not np.issubdtype(values.dtype, np.integer) or not len(values):
         return

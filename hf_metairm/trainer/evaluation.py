@@ -58,6 +58,9 @@ class EnvironmentEvaluation(Trainer):
     _results: Sequence[EnvironmentResult] = ()
     _results_step: int | None = None
     _parts: dict[str, Any] | None = None
+    _awaits_rows = False
+    default_metric = True
+    """Whether accuracy is computed where the task is single-label classification."""
     _classes_wanted: tuple[int | None] | None = None
 
     @property
@@ -94,19 +97,24 @@ class EnvironmentEvaluation(Trainer):
             self._results, self._results_step = results, self.state.global_step
             return metrics
         rows: Any = self.eval_dataset[dataset] if isinstance(dataset, str) else dataset
-        self._parts = (
-            environment_parts(rows, self.args.environment_column)
-            if has_environments(rows, self.args.environment_column)
-            else None
-        )
+        self._parts, self._awaits_rows = None, True
         try:
             with self._default_metric(drop_others=True):
                 metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         finally:
-            self._parts = None
+            self._parts, self._awaits_rows = None, False
         if rows is not self.train_dataset:
             self._results, self._results_step = self._found, self.state.global_step
         return metrics
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """The evaluation `DataLoader`; where `evaluate` asks for it, the rows are divided by environment."""
+        if self._awaits_rows:
+            # Only here are they as the model takes them: a Trainer class may prepare those that `evaluate` is given.
+            rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
+            self._parts = self._parts_of(self.eval_dataset[rows] if isinstance(rows, str) else rows)
+            self._awaits_rows = False
+        return super().get_eval_dataloader(eval_dataset)
 
     def predict(self, test_dataset: Any, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test") -> Any:
         """
@@ -262,7 +270,7 @@ class EnvironmentEvaluation(Trainer):
         predictions where nothing else would look at them.
         """
         own = self.compute_metrics
-        if not self.args.prediction_loss_only and not self.args.batch_eval_metrics:
+        if self.default_metric and not self.args.prediction_loss_only and not self.args.batch_eval_metrics:
             classes = getattr(getattr(self.model, "config", None), "num_labels", None)
             self.compute_metrics = WithAccuracy(own, classes)
             self._classes_wanted = (classes,) if own is None and drop_others else None

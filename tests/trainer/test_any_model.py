@@ -130,6 +130,21 @@ def test_batch_norm_is_warned_of_and_can_be_frozen(tmp_path, caplog, monkeypatch
     assert torch.equal(before, model.norm.running_mean)
 
 
+def test_finite_differences_of_relus_are_warned_of_once(tmp_path, caplog, monkeypatch):
+    class Kinked(Classifier):
+        def __init__(self):
+            super().__init__()
+            self.kink = nn.ReLU()
+
+    options = {"meta_gradient": "finite_difference"}
+    trainer = MetaIRMTrainer(Kinked(), arguments(tmp_path, **options), train_dataset=numbers())
+    trainer.train()
+    assert caplog.text.count("The model has ReLUs") == 1
+    caplog.clear()
+    MetaIRMTrainer(Kinked(), arguments(tmp_path), train_dataset=numbers())
+    assert "ReLUs" not in caplog.text
+
+
 def test_looks_at_a_model_leave_its_batch_norm_as_it_was(tmp_path):
     """The look before training, and the pass that finds σ ahead of the gradients."""
     from hf_metairm.gradients import StdLoss, meta_gradient

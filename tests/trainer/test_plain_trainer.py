@@ -46,9 +46,6 @@ def both(task, tmp_path, **options):
     )
 
     class Plain(Trainer):
-        # Bert's classifiers ignore `num_items_in_batch`; transformers 5.23 takes their loss for scaled all the same.
-        loss_is_scaled_for_ga = task == "language"
-
         def _get_train_sampler(self, train_dataset=None):
             return ours.make_sampler()
 
@@ -58,6 +55,8 @@ def both(task, tmp_path, **options):
         train_dataset=data.remove_columns("environment"),
         data_collator=tasks.collator(task),
     )
+    # Bert's classifiers ignore `num_items_in_batch`; transformers takes their loss for scaled by it all the same.
+    plain.model_accepts_loss_kwargs = task == "language"
     return ours, plain
 
 
