@@ -2,10 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CORES := $(shell getconf _NPROCESSORS_ONLN)
 STAMP := $(VENV)/.installed
 
-.PHONY: setup train test lint docs clean
+.PHONY: setup train test test-oldest test-newest lint docs clean
 
 setup: $(STAMP)
 
@@ -18,11 +17,25 @@ $(STAMP): pyproject.toml constraints.txt
 
 # The quick start: ERM, meta-IRM and ERM without the cue, side by side.
 train: $(STAMP)
-	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
-	    --num_cpu_threads_per_process $(CORES) trainer_examples/finetune_text.py --config trainer_examples/configs/punctuated_sst2.yaml
+	$(BIN)/hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile
+
+# The suite with the lower bounds of pyproject.toml, and with the newest releases that it admits, each in a fresh
+# environment of its own. The second notes what it passed with.
+test-oldest:
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --constraint constraints-oldest.txt torch
+	.venv-oldest/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile
+
+test-newest:
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet torch
+	.venv-newest/bin/python -m pip install --quiet --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile
+	.venv-newest/bin/python -m pip freeze --exclude-editable > constraints-newest.txt
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -34,4 +47,4 @@ docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) build dist site outputs
+	rm -rf $(VENV) .venv-oldest .venv-newest build dist site outputs

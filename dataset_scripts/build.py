@@ -12,7 +12,7 @@ import argparse
 
 from hf_metairm.cards.publish_dataset import push_to_hub, write_parquet
 from hf_metairm.data import DATASETS
-from hf_metairm.data.inspection import inspect_dataset
+from hf_metairm.inspection import inspect_dataset
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

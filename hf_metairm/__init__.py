@@ -1,14 +1,15 @@
 """Meta-learned invariant risk minimization for the Hugging Face Trainer.
 
-The public names are imported on first use, so that `import hf_metairm` costs nothing.
+The public names are imported on first use, so that `import hf_metairm` costs nothing; `__init__.pyi` says the same to
+type checkers and editors.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .provenance import __version__
+from .provenance import __version__ as __version__
 
 
 _MODULE_OF = {
@@ -37,31 +38,6 @@ _MODULE_OF = {
 
 # Without those that need an extra.
 __all__ = sorted(name for name, module in _MODULE_OF.items() if module != "trainer.trl")
-
-if TYPE_CHECKING:
-    from .data import ColoredMNIST, PunctuatedSST2
-    from .environments import EnvironmentSampler
-    from .trainer import (
-        EnvironmentConfig,
-        EnvironmentTrainer,
-        GroupDROConfig,
-        GroupDROTrainer,
-        IRMConfig,
-        IRMTrainer,
-        MetaIRMConfig,
-        MetaIRMTrainer,
-        MMRExConfig,
-        RExConfig,
-        RExTrainer,
-    )
-    from .trainer.trl import (
-        MetaIRMDPOConfig,
-        MetaIRMDPOTrainer,
-        MetaIRMRewardConfig,
-        MetaIRMRewardTrainer,
-        MetaIRMSFTConfig,
-        MetaIRMSFTTrainer,
-    )
 
 
 def __getattr__(name: str) -> Any:

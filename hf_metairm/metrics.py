@@ -46,7 +46,8 @@ class Metric:
 
     def standard_error(self, value: float, rows: int) -> float | None:
         """The binomial one, √(v(1 − v)/n), where the metric is a share of n rows."""
-        return math.sqrt(value * (1 - value) / rows) if self.share_of_rows and rows else None
+        known = self.share_of_rows and rows and 0 <= value <= 1
+        return math.sqrt(value * (1 - value) / rows) if known else None
 
     def number(self, value: float) -> str:
         """A value without its unit."""
@@ -56,8 +57,10 @@ class Metric:
         """A value with its unit."""
         return f"{self.number(value)} %" if self.share_of_rows else self.number(value)
 
-    def with_error(self, value: float, rows: int) -> str:
-        """A value and, where it is known, its standard error; without the unit."""
+    def with_error(self, value: float | None, rows: int) -> str:
+        """A value and, where it is known, its standard error, without the unit; nothing where there is no value."""
+        if value is None:
+            return ""
         error = self.standard_error(value, rows)
         return self.number(value) + (f" ± {self.number(error)}" if error is not None else "")
 

@@ -26,7 +26,7 @@ class Registry(dict[str, T]):
 
         def decorate(value: T) -> T:
             if name in self:
-                raise ValueError(f"There is an {self.what} {name!r} already: give yours another name.")
+                raise ValueError(f"The {self.what} {name!r} is there already: give yours another name.")
             self[name] = value
             return value
 

@@ -13,8 +13,16 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import torch
+from accelerate import PartialState
+from datasets import concatenate_datasets, load_dataset
+from transformers import pipeline, set_seed
 
-from hf_metairm.data import PunctuatedSST2
+from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer, PunctuatedSST2
+from hf_metairm.data import TensorRows
+from hf_metairm.inspection import inspect_dataset
+from hf_metairm.models import encode_sentences, encoder_stepped_over
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier, load_tokenizer
 
 
 FOLDER = Path("outputs/own_data")
@@ -22,26 +30,22 @@ HABIT = {"lisbon": 0.95, "oslo": 0.85, "prague": 0.75, "berlin": 0.1}  # P(the m
 UNSEEN = "berlin"
 ROWS = 600  # of each site
 
-builder = PunctuatedSST2("vanilla", source="bundled")  # sentences of movie reviews, without final marks
-builder.download_and_prepare()
-sentences = builder.as_dataset("train").shuffle(seed=0).select(range(ROWS * len(HABIT)))
-draws = np.random.default_rng(0)
-FOLDER.mkdir(parents=True, exist_ok=True)
-with open(FOLDER / "reviews.csv", "w", newline="", encoding="utf-8") as file:
-    table = csv.writer(file)
-    table.writerow(["text", "label", "site"])
-    for k, row in enumerate(sentences):
-        site = list(HABIT)[k % len(HABIT)]
-        agrees = draws.random() < HABIT[site]
-        table.writerow([f"{row['sentence']} {'!' if agrees == bool(row['label']) else '.'}", row["label"], site])
+with PartialState().main_process_first():
+    builder = PunctuatedSST2("vanilla", source="bundled")  # sentences of movie reviews, without final marks
+    builder.download_and_prepare()
+    sentences = builder.as_dataset("train").shuffle(seed=0).select(range(ROWS * len(HABIT)))
+    draws = np.random.default_rng(0)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with open(FOLDER / "reviews.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["text", "label", "site"])
+        for k, row in enumerate(sentences):
+            site = list(HABIT)[k % len(HABIT)]
+            agrees = draws.random() < HABIT[site]
+            table.writerow([f"{row['sentence']} {'!' if agrees == bool(row['label']) else '.'}", row["label"], site])
+    reviews = load_dataset("csv", data_files=str(FOLDER / "reviews.csv"))["train"]
 
 # %% Look before you train: which cues differ between the sites that are trained on?
-from datasets import load_dataset
-
-from hf_metairm.data.inspection import inspect_dataset
-
-
-reviews = load_dataset("csv", data_files=str(FOLDER / "reviews.csv"))["train"]
 seen = reviews.filter(lambda row: row["site"] != UNSEEN)
 report = inspect_dataset(seen, environment_column="site")
 for share in report.environments:
@@ -50,21 +54,10 @@ for cue in report.differing:
     print(f"differs: {cue.column} {cue.what}: {cue.strength}")
 
 # %% Hold out a fifth of these rows to test on, and all rows of the unseen site.
-from datasets import concatenate_datasets
-
-
 parts = seen.train_test_split(0.2, seed=0)
-unseen = reviews.filter(lambda row: row["site"] == UNSEEN)
-train, test = parts["train"], concatenate_datasets([parts["test"], unseen])
+test = concatenate_datasets([parts["test"], reviews.filter(lambda row: row["site"] == UNSEEN)])
 
 # %% A sentence encoder that stays as it is: encode every text once, and train the head on what comes out.
-import torch
-
-from hf_metairm.data import TensorRows
-from hf_metairm.experiments.text_model import choose_trainable, load_classifier, load_tokenizer
-from hf_metairm.models import encode_sentences, encoder_stepped_over
-
-
 MODEL = "minilm"
 LABELS = ["negative", "positive"]
 tokenizer = load_tokenizer(MODEL)
@@ -77,58 +70,28 @@ def encoded(rows):
     return TensorRows({"inputs_embeds": inputs, "labels": torch.tensor(rows["label"][:]), "site": rows["site"][:]})
 
 
-train, test = encoded(train), encoded(test)
+train, test = encoded(parts["train"]), encoded(test)
 
-# %% Train both on the same budget.
-from transformers import set_seed
-
-from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
-
-
-BUDGET = {
-    "environment_column": "site",
-    "per_device_train_batch_size": 240,
-    "per_device_eval_batch_size": 4096,
-    "max_steps": 100,
-    "learning_rate": 5e-4,
-    "l2_regularization": 0.01,
-    "max_grad_norm": 0,
-    "logging_steps": 10,
-    "save_strategy": "no",
-    "report_to": "none",
-    "disable_tqdm": True,
-    "dataloader_pin_memory": False,
-}
-configs = {
-    "erm": EnvironmentConfig(str(FOLDER / "erm"), **BUDGET),
-    "meta-irm": MetaIRMConfig(
-        str(FOLDER / "meta-irm"), std_loss_weight=100, std_loss_momentum=0.5, penalty_anneal_steps=5, **BUDGET
-    ),
-}
-metrics = {}
-for name, config in configs.items():
+# %% Train both on the same budget. A checkpoint is the whole model, an ordinary one.
+BUDGET = {"environment_column": "site", "per_device_train_batch_size": 240, "max_steps": 100, "logging_steps": 10}
+BUDGET |= {"learning_rate": 5e-4, "l2_regularization": 0.01, "max_grad_norm": 0, "per_device_eval_batch_size": 4096}
+BUDGET |= {"save_strategy": "no", "report_to": "none", "disable_tqdm": True, "dataloader_pin_memory": False}
+META = {"std_loss_weight": 100, "std_loss_momentum": 0.5, "penalty_anneal_steps": 5}
+print(f"{'':10}" + "".join(f"{site:>10}" for site in HABIT) + "   accuracy; berlin was never trained on")
+for name, trainer_class, config in (
+    ("erm", EnvironmentTrainer, EnvironmentConfig(str(FOLDER / "erm"), **BUDGET)),
+    ("meta-irm", MetaIRMTrainer, MetaIRMConfig(str(FOLDER / "meta-irm"), **BUDGET, **META)),
+):
     set_seed(0)
     model = choose_trainable(load_classifier(MODEL, LABELS), "head")
-    trainer_class = MetaIRMTrainer if name == "meta-irm" else EnvironmentTrainer
     trainer = trainer_class(model, config, train_dataset=train, eval_dataset=test, processing_class=tokenizer)
     with encoder_stepped_over(model):
         trainer.train()
-        metrics[name] = trainer.evaluate()
-    trainer.save_model()  # the whole model: it reads text, and loads with AutoModelForSequenceClassification
-    trainer.create_model_card(
-        language="en",
-        dataset="movie reviews of four sites",
-        selection_rule="none: the settings of the quick start",
-    )
-
-# %% Accuracy by site. `berlin` was never trained on.
-print(f"{'':10}" + "".join(f"{site:>10}" for site in HABIT))
-for name, found in metrics.items():
+        found = trainer.evaluate()
     print(f"{name:10}" + "".join(f"{100 * found[f'eval_{site}_accuracy']:10.1f}" for site in HABIT))
+    trainer.save_model()
+    trainer.create_model_card(language="en", dataset="movie reviews of four sites")
 
-# %% The checkpoint is an ordinary one.
-from transformers import pipeline
-
-
+# %% It reads text, and so does whoever loads it.
 classify = pipeline("text-classification", model=str(FOLDER / "meta-irm"))
 print(classify(["a moving story, well told .", "the plot goes nowhere !"]))

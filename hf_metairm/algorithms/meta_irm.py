@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,10 @@ from ..gradients import KINDS, SCHEMES, Parts, Risk, StdLoss, check_model, meta_
 from .base import Algorithm, Step, StepGradient, algorithm, aligned
 from .description import Description
 from .settings import AlgorithmSettings, annealed_weight, annealing_in_words, at_least_zero, momentum, positive, wrong
+
+
+logger = logging.getLogger(__name__)
+_WARNED_OF: WeakSet[nn.Module] = WeakSet()
 
 
 @dataclass
@@ -48,7 +54,7 @@ class MetaIRMSettings(AlgorithmSettings):
     inner_steps: int = field(default=1, metadata={"help": "Steps of the inner loop (T)."})
     meta_gradient: str = field(
         default="exact",
-        metadata={"help": "How the Hessian-vector product is computed.", "choices": tuple(KINDS)},
+        metadata={"help": "How the Hessian-vector product is computed.", "choices": KINDS},
     )
     finite_difference_scheme: str = field(
         default="forward",
@@ -135,6 +141,13 @@ class MetaIRM(Algorithm):
         """A model that the kind of meta-gradient can be right for."""
         settings = self.settings
         check_model(model, KINDS[settings.meta_gradient](settings.finite_difference_scheme))
+        kinked = settings.meta_gradient == "finite_difference" and any(isinstance(m, nn.ReLU) for m in model.modules())
+        if kinked and model not in _WARNED_OF:
+            _WARNED_OF.add(model)
+            logger.warning(
+                "The model has ReLUs, whose kinks finite differences see and second derivatives do not: the "
+                "meta-gradient will be some percent or more off. Use meta_gradient='exact' where it fits."
+            )
 
     def objective_gradient(self, model: nn.Module, risk: Risk, batches: Parts, step: Step) -> StepGradient:
         """The meta-gradient, with λ as it is at this step."""

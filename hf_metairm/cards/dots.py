@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .measure import Measure
+from ..metrics import Metric
 
 
 LONGEST_NAME = 28
@@ -19,7 +19,7 @@ class Dots:
     What to draw.
 
     Args:
-        measure ([`Measure`]): the metric.
+        metric ([`Metric`]): the metric.
         values (`dict[str, float]`): by environment.
         intervals (`dict[str, tuple[float, float]]`, *optional*): lower and upper end of each error bar.
         unseen (`Sequence[str]`, *optional*): environments that training never saw.
@@ -29,7 +29,7 @@ class Dots:
         title (`str`, *optional*), column (`str`, *optional*): what stands above and below.
     """
 
-    measure: Measure
+    metric: Metric
     values: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     unseen: Sequence[str] = ()
@@ -47,7 +47,7 @@ def draw_dots(dots: Dots, file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    names, scale = list(dots.values), 100 if dots.measure.share else 1
+    names, scale = list(dots.values), 100 if dots.metric.share_of_rows else 1
     figure, axes = plt.subplots(figsize=(7.2, min(1.9 + 0.3 * len(names), 40)), layout="constrained")
     for k, name in enumerate(names):
         value, unseen = dots.values[name], name in dots.unseen
@@ -70,9 +70,9 @@ def draw_dots(dots: Dots, file: Path) -> None:
         axes.axvline(scale * value, color="0.4", linestyle=style, linewidth=1, label=label)
     axes.set_yticks(range(len(names)), [_tick(n) + " (worst)" * (n == dots.worst) for n in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
-    if dots.measure.share:
+    if dots.metric.share_of_rows:
         axes.set_xlim(0, 100)
-    axes.set_xlabel(f"{dots.measure.title} (%)" if dots.measure.share else dots.measure.title)
+    axes.set_xlabel(f"{dots.metric.title} (%)" if dots.metric.share_of_rows else dots.metric.title)
     axes.set_ylabel(_tick(dots.column))
     axes.grid(axis="x", alpha=0.3)
     axes.set_title(dots.title.replace("$", r"\$"), fontsize=10)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..algorithms.description import Description
-from .measure import Measure
+from ..metrics import Metric, metric_named
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class CardFacts:
         return bool(self.environments) and result.environment not in (None, *self.environments)
 
     @property
-    def measures(self) -> list[Measure]:
+    def metrics(self) -> list[Metric]:
         """The metrics of the results, the one that decides which environment is worst first."""
-        return [Measure.named(name) for name in dict.fromkeys(name for r in self.results for name in r.metrics)]
+        return [metric_named(name) for name in dict.fromkeys(name for r in self.results for name in r.metrics)]
 
     @property
     def worst(self) -> CardResult | None:
         """The environment that does worst, of at least two."""
-        first = self.measures[:1]
+        first = self.metrics[:1]
         named = {str(k): r for k, r in enumerate(self.results) if r.environment is not None}
         values = {k: r.metrics[m.name] for m in first for k, r in named.items() if m.name in r.metrics}
         return named[first[0].worst(values)] if len(values) > 1 else None

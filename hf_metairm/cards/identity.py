@@ -87,6 +87,12 @@ class Identity:
         return next((task for end, task in TASK_OF_CLASS.items() if self.class_name.endswith(end)), None)
 
     @property
+    def datasets(self) -> list[str]:
+        """Names on the Hub of the training data: as given, as called in the text, or where they were loaded from."""
+        named = [name for name in as_list(self.details.dataset) if name.count("/") == 1 and is_repository(name)]
+        return as_list(self.details.dataset_tags) or named or self.facts.datasets
+
+    @property
     def what(self) -> str:
         """What it is, as the beginning of a sentence."""
         adapters = ", as adapters" if self.peft else ""

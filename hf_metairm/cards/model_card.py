@@ -17,7 +17,7 @@ from . import text as write
 from . import training
 from .curves import draw_curves
 from .facts import CardDetails, CardFacts, as_list
-from .identity import Identity, is_repository
+from .identity import Identity
 from .usage import usage_code
 
 
@@ -39,13 +39,13 @@ def write_card(facts: CardFacts, details: CardDetails, folder: Path) -> None:
     identity, energy = Identity(facts, details), read_energy(folder)
     pictures = {
         "curves": CURVES if draw_curves(facts.history, list(facts.environments), folder / CURVES) else None,
-        "dots": DOTS if measured.draw_results(facts, details, folder / DOTS) else None,
+        "dots": DOTS if measured.draw_results(identity, folder / DOTS) else None,
     }
     template = (files(__package__) / "model_card.md.jinja").read_text(encoding="utf-8")
     data = metadata(identity, energy)
     card = ModelCard.from_template(data, template_str=template, **pictures, **sections(identity, energy))
-    figures = json.dumps(for_machines(identity, energy), indent=1, ensure_ascii=False)
-    for name, text in ((CARD, str(card)), (RESULTS, figures + "\n")):
+    found = json.dumps(for_machines(identity, energy), indent=1, ensure_ascii=False)
+    for name, text in ((CARD, str(card)), (RESULTS, found + "\n")):
         (folder / name).write_text(write.without_secrets(text, facts.args), encoding="utf-8", newline="\n")
 
 
@@ -64,10 +64,10 @@ def metadata(identity: Identity, energy: dict[str, float] | None) -> ModelCardDa
         pipeline_tag=identity.task,
         tags=[*facts.tags, *kinds, *map(write.one_line, as_list(details.tags))],
         base_model=identity.base_model,
-        datasets=_datasets(identity) or None,
-        metrics=[m.name for m in facts.measures] or None,
+        datasets=identity.datasets or None,
+        metrics=[m.name for m in facts.metrics] or None,
         model_name=identity.name,
-        eval_results=measured.eval_results(facts, details, identity.task) or None,
+        eval_results=measured.eval_results(identity) or None,
         co2_eq_emissions=energy
         and {
             "emissions": round(1000 * energy["emissions"], 3),
@@ -90,7 +90,7 @@ def sections(identity: Identity, energy: dict[str, float] | None) -> dict[str, A
         "see, are below.",
         "facts": _facts_table(identity),
         "notes": write.plain(details.notes) if details.notes else None,
-        "metric": write.plain(facts.measures[0].title.capitalize()) if len(facts.measures) == 1 else "Results",
+        "metric": write.plain(facts.metrics[0].title.capitalize()) if len(facts.metrics) == 1 else "Results",
         "results": measured.results_table(facts, details),
         "results_notes": measured.results_notes(facts, details, len(identity.labels)),
         "objective": training.objective_text(facts),
@@ -120,7 +120,7 @@ def for_machines(identity: Identity, energy: dict[str, float] | None) -> dict[st
         "algorithm": facts.algorithm,
         "base_model": identity.base_model,
         "labels": list(identity.labels.values()),
-        "dataset": as_list(details.dataset) or _datasets(identity),
+        "dataset": as_list(details.dataset) or identity.datasets,
         "dataset_args": as_list(details.dataset_args),
         "environment_column": details.environment_column or facts.environment_column,
         "results": [
@@ -129,7 +129,7 @@ def for_machines(identity: Identity, energy: dict[str, float] | None) -> dict[st
                 **r.metrics,
                 "environment": r.environment,
                 "standard_error": next(
-                    (m.standard_error(r.metrics[m.name], r.rows) for m in facts.measures if m.name in r.metrics), None
+                    (m.standard_error(r.metrics[m.name], r.rows) for m in facts.metrics if m.name in r.metrics), None
                 ),
                 "rows": r.rows,
                 "majority": r.majority,
@@ -161,7 +161,7 @@ def read_energy(folder: Path) -> dict[str, float] | None:
 
 def _facts_table(identity: Identity) -> str:
     details, (every, trained) = identity.details, identity.parameters
-    data = ", ".join(map(write.code, as_list(details.dataset) or _datasets(identity))) or "not named"
+    data = ", ".join(map(write.code, as_list(details.dataset) or identity.datasets)) or "not named"
     if details.dataset_args:
         data += f", config {', '.join(map(write.code, as_list(details.dataset_args)))}"
     classes = _few(list(identity.labels.values()), "classes") if identity.labels else "not named"
@@ -186,13 +186,6 @@ def _limits(facts: CardFacts) -> str:
         "It is one run with one seed. Other seeds may differ by more than the errors in the table.",
     ]
     return "\n".join(f"- {line}" for line in lines if line)
-
-
-def _datasets(identity: Identity) -> list[str]:
-    """Names on the Hub of the training data: as given, as called in the text, or where they were loaded from."""
-    details = identity.details
-    named = [name for name in as_list(details.dataset) if name.count("/") == 1 and is_repository(name)]
-    return as_list(details.dataset_tags) or named or identity.facts.datasets
 
 
 def _versions(identity: Identity) -> dict[str, str]:

@@ -9,29 +9,29 @@ from huggingface_hub import EvalResult
 from . import text as write
 from .dots import Dots, draw_dots
 from .facts import CardDetails, CardFacts, CardResult, as_list
-from .measure import Measure
+from .identity import Identity
 
 
 def results_table(facts: CardFacts, details: CardDetails) -> str | None:
     """A row for each environment and a column for each metric, ERM's beside it where it is known."""
     if not facts.results:
         return None
-    measures, baseline = facts.measures, details.baseline or {}
-    beside = {m.name for m in measures for values in baseline.values() if m.name in values}
+    metrics, baseline = facts.metrics, details.baseline or {}
+    beside = {m.name for m in metrics for values in baseline.values() if m.name in values}
     several = any(r.dataset is not None for r in facts.results)
     with_majority = _has_majority(facts)
     header = [*(["data"] if several else []), "environment", "rows"]
-    for m in measures:
-        header += [m.heading if len(measures) > 1 or beside else m.title, *([f"ERM's {m.title}"] * (m.name in beside))]
+    for m in metrics:
+        header += [m.heading if len(metrics) > 1 or beside else m.title, *([f"ERM's {m.title}"] * (m.name in beside))]
     header += ["most frequent class"] * with_majority
     rows = []
     for r in facts.results:
         cells = [write.code(r.dataset)] if several else []
         cells += ["all rows" if r.environment is None else write.code(r.environment), f"{r.rows:,}"]
-        for m in measures:
-            cells.append(_cell(m, r.metrics.get(m.name), r.rows))
+        for m in metrics:
+            cells.append(m.with_error(r.metrics.get(m.name), r.rows))
             if m.name in beside:
-                cells.append(_cell(m, baseline.get(r.environment or "", {}).get(m.name), r.rows))
+                cells.append(m.with_error(baseline.get(r.environment or "", {}).get(m.name), r.rows))
         if with_majority:
             cells.append("" if r.majority is None else f"{100 * r.majority:.1f}")
         marks = ["**worst**"] * (r is facts.worst) + ["**unseen**"] * facts.is_unseen(r)
@@ -42,11 +42,11 @@ def results_table(facts: CardFacts, details: CardDetails) -> str | None:
 def results_notes(facts: CardFacts, details: CardDetails, classes: int) -> str:
     """What a reader of the table must know, as sentences."""
     notes = []
-    shares = [m for m in facts.measures if m.share]
+    shares = [m for m in facts.metrics if m.share_of_rows]
     if shares:
+        which = "In" if len(shares) == len(facts.metrics) else f"{write.names(m.name for m in shares)} in"
         notes.append(
-            f"{'In percent' if len(shares) == len(facts.measures) else write.names(m.name for m in shares)}, ± the "
-            "binomial standard error of the rows it was measured on; no other seed is in it."
+            f"{which} percent, ± the binomial standard error of the rows it was measured on; no other seed is in it."
         )
     if _has_majority(facts):
         chance = f"Guessing among the {classes} classes is right in {100 / max(classes, 1):.1f} % of rows. "
@@ -68,17 +68,18 @@ def worst_sentence(facts: CardFacts) -> str | None:
     worst = facts.worst
     if worst is None:
         return None
-    m = facts.measures[0]
+    m = facts.metrics[0]
     return (
         f"Of what was measured it does worst in {write.code(worst.environment)}: "
-        f"{m.title} {_cell(m, worst.metrics[m.name], worst.rows)}{' percent' * m.share}. "
+        f"{m.title} {m.with_error(worst.metrics[m.name], worst.rows)}{' percent' * m.share_of_rows}. "
         "Expect other places to be like that rather than like the mean."
     )
 
 
-def draw_results(facts: CardFacts, details: CardDetails, file: Path) -> bool:
+def draw_results(identity: Identity, file: Path) -> bool:
     """The first metric as a picture; says whether there was something to draw, and else removes what is there."""
-    m = next(iter(facts.measures), None)
+    facts, details, classes = identity.facts, identity.details, len(identity.labels)
+    m = next(iter(facts.metrics), None)
     found = {
         "/".join(p for p in (r.dataset, r.environment) if p is not None): r
         for r in facts.results
@@ -97,6 +98,7 @@ def draw_results(facts: CardFacts, details: CardDetails, file: Path) -> bool:
         unseen=[name for name, r in found.items() if facts.is_unseen(r)],
         worst=next((name for name, r in found.items() if r is facts.worst), None),
         baseline={name: value for name, value in erm.items() if value is not None},
+        lines={f"guessing among {classes} classes": 1 / classes} if m.share_of_rows and classes > 1 else {},
         column=details.environment_column or facts.environment_column,
         title=f"{facts.algorithm}, {m.title}",
     )
@@ -104,9 +106,9 @@ def draw_results(facts: CardFacts, details: CardDetails, file: Path) -> bool:
     return True
 
 
-def eval_results(facts: CardFacts, details: CardDetails, task: str | None) -> list[EvalResult]:
+def eval_results(identity: Identity) -> list[EvalResult]:
     """One result for each environment and metric: what the Hub shows beside the card."""
-    tags = as_list(details.dataset_tags) or facts.datasets
+    facts, details, tags = identity.facts, identity.details, identity.datasets
     names, configs = as_list(details.dataset) or tags, as_list(details.dataset_args)
     data = write.one_line(names[0]) if names else "unnamed data"
 
@@ -115,7 +117,7 @@ def eval_results(facts: CardFacts, details: CardDetails, task: str | None) -> li
 
     return [
         EvalResult(
-            task_type=task or "other",
+            task_type=identity.task or "other",
             dataset_type=tags[0] if tags else data,
             dataset_name=", environment ".join([data, *place(r)[-1:]]) if r.environment is not None else data,
             dataset_config=write.one_line(configs[0]) if configs else None,
@@ -135,8 +137,4 @@ def eval_results(facts: CardFacts, details: CardDetails, task: str | None) -> li
 
 
 def _has_majority(facts: CardFacts) -> bool:
-    return any(m.share for m in facts.measures) and any(r.majority is not None for r in facts.results)
-
-
-def _cell(measure: Measure, value: float | None, rows: int) -> str:
-    return "" if value is None else measure.with_error(value, rows)
+    return any(m.share_of_rows for m in facts.metrics) and any(r.majority is not None for r in facts.results)

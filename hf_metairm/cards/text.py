@@ -84,6 +84,6 @@ def is_secret(name: str) -> bool:
 
 def without_secrets(text: str, args: Any) -> str:
     """A text without the secrets among some settings, and without what looks like a token of the Hub."""
-    secrets = {v for name, v in vars(args).items() if is_secret(name) and isinstance(v, str) and v}
+    secrets = {v for name, v in vars(args).items() if is_secret(name) and isinstance(v, str) and len(v) >= 8}
     pattern = "|".join([*map(re.escape, sorted(secrets, key=len, reverse=True)), r"\bhf_[A-Za-z0-9]{30,}\b"])
     return re.sub(pattern, "(secret)", text)

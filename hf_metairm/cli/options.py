@@ -20,4 +20,12 @@ EnvironmentColumn = Annotated[
 ]
 LabelColumn = Annotated[str, typer.Option("--label_column", help="Column of the class.")]
 Source = Annotated[str, typer.Option(help="For the datasets of this package: auto, hub, bundled, or a folder.")]
+MissingValues = Annotated[
+    list[str] | None,
+    typer.Option("--missing_values", help="A word that stands for a missing value, such as NA; may be repeated."),
+]
+Quoted = Annotated[
+    bool | None,
+    typer.Option("--quoted/--not_quoted", help="Whether fields may stand in quotation marks: CSV yes, TSV no."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the findings as JSON and nothing else.")]

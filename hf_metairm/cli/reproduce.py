@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from .errors import INTERRUPTED, one_line_errors
 
 
-if TYPE_CHECKING:
-    from hf_metairm.paper import Machine
-
-
 RESULTS = Path("outputs/reproduction")
+
+
+def _names(incomplete: str) -> list[str]:
+    """For the shell: the tables whose names begin so."""
+    from hf_metairm.paper.tables import TABLES
+
+    return [name for name in TABLES if name.startswith(incomplete)]
+
+
 Output = Annotated[Path, typer.Option(help="Folder of the results; what is there is not repeated.")]
 BatchSize = Annotated[
     str, typer.Option("--batch_size", help="Rows in a batch, of all environments together, or 'full'.")
@@ -33,7 +39,8 @@ Jobs = Annotated[int | None, typer.Option(help="Runs side by side; one for each 
 
 def reproduce(
     tables: Annotated[
-        list[str] | None, typer.Argument(help="Names of tables; all that the data allows if none is given.")
+        list[str] | None,
+        typer.Argument(help="Names of tables; all that the data allows if none is given.", autocompletion=_names),
     ] = None,
     algorithms: Algorithms = None,
     seeds: Seeds = 3,
@@ -45,37 +52,32 @@ def reproduce(
     output: Output = RESULTS,
 ) -> None:
     """Carry out the runs of the paper's tables, one JSON line each; the same command goes on after an interruption."""
+    with _carrying_out(output):
+        from hf_metairm.paper import TABLES, run_of, table_of
 
-    def work(machine: Machine, batch: int | str) -> None:
-        from hf_metairm.paper import TABLES, carry_out
-        from hf_metairm.paper.jobs import make_job
-
-        named = [_table(name) for name in tables or TABLES]
+        machine, batch = _machine(source, word_vectors, device, jobs), _batch(batch_size)
+        named = [table_of(name) for name in tables or TABLES]
         if not tables and word_vectors is None:
             named = [table for table in named if table.dataset != "punctuated_sst2"]
             typer.echo("Without --word_vectors the PunctuatedSST-2 tables are left out.")
-        settings: dict[str, Any] = {"batch": batch, "source": source, "word_vectors": machine.word_vectors}
-        todo = [
-            make_job(table, row, seed, **settings)
+        runs = [
+            run_of(table, row, seed, batch=batch, source=source, word_vectors=machine.word_vectors)
             for table in named
             for seed in range(seeds)
             for row in table.rows
             if not algorithms or row.algorithm in algorithms
         ]
-        if not todo:
+        if not runs:
             there = dict.fromkeys(row.algorithm for table in named for row in table.rows)
             raise ValueError(
                 f"No row of {', '.join(table.name for table in named)} is of {', '.join(algorithms or [])}; there are "
                 f"{', '.join(there)}."
             )
-        carry_out(todo, output, machine, typer.echo)
-        typer.echo(f"Results: {output}. Tables and pictures: hf-metairm report --results {output}")
-
-    _run(work, batch_size, source, word_vectors, device, jobs)
+        machine.carry_out(runs, output, typer.echo).check()
 
 
 def search(
-    table: Annotated[str, typer.Argument(help="Name of a table.")] = "colored_mnist",
+    table: Annotated[str, typer.Argument(help="Name of a table.", autocompletion=_names)] = "colored_mnist",
     algorithms: Algorithms = None,
     trials: Annotated[int, typer.Option(help="Trials of each algorithm.")] = 30,
     seeds: Seeds = 3,
@@ -87,14 +89,12 @@ def search(
     output: Output = RESULTS,
 ) -> None:
     """Search hyper-parameters at random and compare selection rules; only one of them sees the unseen environment."""
+    with _carrying_out(output):
+        from hf_metairm.paper import search as carry_out_search
+        from hf_metairm.paper import table_of
 
-    def work(machine: Machine, batch: int | str) -> None:
-        from hf_metairm.paper.search import search as carry_out_search
-
-        carry_out_search(_table(table), algorithms, trials, seeds, output, machine, batch=batch, say=typer.echo)
-        typer.echo(f"Results: {output}. Tables and pictures: hf-metairm report --results {output}")
-
-    _run(work, batch_size, source, word_vectors, device, jobs)
+        machine, batch = _machine(source, word_vectors, device, jobs), _batch(batch_size)
+        carry_out_search(table_of(table), algorithms, trials, seeds, output, machine, batch=batch, say=typer.echo)
 
 
 def report(
@@ -110,40 +110,34 @@ def report(
     typer.echo(f"{target}: {', '.join(names)}")
 
 
-def _table(name: str) -> Any:
-    from hf_metairm.paper import TABLES
-
-    if name not in TABLES:
-        raise ValueError(f"There is no table {name!r}; there are {', '.join(TABLES)}.")
-    return TABLES[name]
+def _batch(text: str) -> int | str:
+    if text != "full" and not (text.isdigit() and int(text) > 1):
+        raise ValueError(f"--batch_size {text}: give a number of rows, or 'full'.")
+    return text if text == "full" else int(text)
 
 
-def _run(
-    work: Callable[[Machine, int | str], None],
-    batch_size: str,
-    source: str,
-    word_vectors: Path | None,
-    device: str | None,
-    jobs: int | None,
-) -> None:
+def _machine(source: str, word_vectors: Path | None, device: str | None, jobs: int | None) -> Any:
     from hf_metairm.paper import Machine
 
+    if device not in (None, "cpu", "cuda"):
+        raise ValueError(f"--device {device}: give cpu or cuda.")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"--jobs {jobs}: give a number from 1 on.")
+    if word_vectors is not None and not word_vectors.is_file():
+        raise ValueError(f"--word_vectors {word_vectors}: there is no such file.")
+    return Machine(source, None if word_vectors is None else str(word_vectors), device, jobs)
+
+
+@contextmanager
+def _carrying_out(output: Path) -> Iterator[None]:
+    """Runs are carried out: a polite kill leaves checkpoints as Ctrl-C does, and the last word is how to go on."""
     with one_line_errors():
-        if batch_size != "full" and not (batch_size.isdigit() and int(batch_size) > 1):
-            raise ValueError(f"--batch_size {batch_size}: give a number of rows, or 'full'.")
-        if device not in (None, "cpu", "cuda"):
-            raise ValueError(f"--device {device}: give cpu or cuda.")
-        if jobs is not None and jobs < 1:
-            raise ValueError(f"--jobs {jobs}: give a number from 1 on.")
-        if word_vectors is not None and not word_vectors.is_file():
-            raise ValueError(f"--word_vectors {word_vectors}: there is no such file.")
-        file = None if word_vectors is None else str(word_vectors)
-        # A polite kill leaves checkpoints as Ctrl-C does.
         previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            work(Machine(source, file, device, jobs), "full" if batch_size == "full" else int(batch_size))
+            yield
         except KeyboardInterrupt:
             typer.echo("Interrupted. What was trained is kept: the same command goes on from there.", err=True)
             raise typer.Exit(INTERRUPTED) from None
         finally:
             signal.signal(signal.SIGTERM, previous)
+        typer.echo(f"Results: {output}. Tables and pictures: hf-metairm report --results {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -9,18 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
+from hf_metairm.experiments import RECIPES
+
 from .errors import INTERRUPTED, WRONG_USE, fail
-
-
-RECIPES = ("finetune_text", "train_colored_mnist")
 
 
 def train(
     context: typer.Context,
-    config: Annotated[Path | None, typer.Option(help="YAML file with the job's settings.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with the recipe's settings.")] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="finetune_text (the default) or train_colored_mnist; a settings file may say it."),
+        typer.Option(help=f"{RECIPES[0]} (the default) or {', '.join(RECIPES[1:])}; a settings file may say it."),
     ] = None,
     num_processes: Annotated[
         int | None, typer.Option("--num_processes", help="Processes, one per GPU; Accelerate's choice by default.")
@@ -53,17 +53,32 @@ def train(
     says_data = any(word.partition("=")[0] == "--dataset" for word in context.args)
     if config is None and recipe == RECIPES[0] and not says_data:
         fail("Say what to train on: --dataset FILE, FOLDER or NAME, or a settings file with --config.", WRONG_USE)
-    launcher = []
-    if num_processes is not None:
-        if num_processes < 1:
-            fail(f"--num_processes {num_processes}: give a number from 1 on.", WRONG_USE)
-        launcher += ["--num_processes", str(num_processes)]
-    if accelerate_config is not None:
-        if not accelerate_config.is_file():
-            fail(f"--accelerate_config {accelerate_config}: there is no such file.", WRONG_USE)
-        launcher += ["--config_file", str(accelerate_config)]
+    if num_processes is not None and num_processes < 1:
+        fail(f"--num_processes {num_processes}: give a number from 1 on.", WRONG_USE)
+    if accelerate_config is not None and not accelerate_config.is_file():
+        fail(f"--accelerate_config {accelerate_config}: there is no such file.", WRONG_USE)
+    launcher = _launcher_options(num_processes, accelerate_config)
     settings = [] if config is None else ["--config", str(config)]
     raise typer.Exit(_launch([*launcher, "--module", f"hf_metairm.experiments.{recipe}", *settings, *context.args]))
+
+
+def _launcher_options(num_processes: int | None, file: Path | None) -> list[str]:
+    """What `accelerate launch` is told; without a settings file of Accelerate, all that it would warn of."""
+    import torch
+    from accelerate.commands.config.config_args import default_config_file
+
+    options = [] if num_processes is None else ["--num_processes", str(num_processes)]
+    if file is not None:
+        return [*options, "--config_file", str(file)]
+    if os.path.isfile(default_config_file):
+        return options
+    gpus = torch.cuda.device_count()
+    processes = num_processes or max(gpus, 1)
+    options = ["--num_processes", str(processes), "--num_machines", "1"]
+    options += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    if "OMP_NUM_THREADS" not in os.environ:
+        options += ["--num_cpu_threads_per_process", str(max((os.cpu_count() or 1) // processes, 1))]
+    return [*options, "--multi_gpu"] if min(gpus, processes) > 1 else options
 
 
 def _recipe_in(config: Path | None) -> Any:
@@ -79,12 +94,12 @@ def _recipe_in(config: Path | None) -> Any:
 
 
 def _launch(words: list[str]) -> int:
-    """`accelerate launch` in this process, without its traceback where the job itself has said what is wrong."""
+    """`accelerate launch` in this process, without its traceback where the recipe itself has said what is wrong."""
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    # Ctrl-C reaches the job too, which writes a checkpoint; wait for it.
+    # Ctrl-C reaches the recipe too, which writes a checkpoint; wait for it.
     previous = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         launch_command(launch_command_parser().parse_args(words))

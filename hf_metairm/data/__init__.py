@@ -17,6 +17,14 @@ _MODULE_OF = {
     "PunctuatedSST2Config": "builders.punctuated_sst2",
     "TensorRows": "tensors",
     "image_tensors": "tensors",
+    "ReadOptions": "files",
+    "encode_labels": "words",
+    "load_own": "own",
+    "open_dataset": "opening",
+    "open_splits": "opening",
+    "read_table": "files",
+    "read_words": "words",
+    "word_column": "words",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -97,7 +97,7 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
         written, never the rows.
 
         Raises:
-            `ConnectionError`, `FileNotFoundError`: the source cannot be had (see `source`).
+            `ConnectionError`, `FileNotFoundError`: the source is not there or cannot be reached (see `source`).
             `ValueError`: the source is damaged or too small for the config.
             `OSError`: too little disk space.
         """

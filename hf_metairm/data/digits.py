@@ -8,15 +8,16 @@ protocol leaves unused, gives the validation digits.
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+from .files import read_parquet
+from .images import decode_images
+from .sources import files_together
 
 
 NUM_TRAIN, NUM_FILE = 50_000, 60_000
@@ -46,13 +47,12 @@ class Digits:
 
 
 def find_idx_files(folder: Path) -> dict[str, Path]:
-    """Find MNIST's four IDX files in `folder` or below it; a name that is missing is missing in the answer too."""
-    found: dict[str, Path] = {}
-    for name in _IDX_NAMES:
-        candidates = [path for path in sorted(folder.rglob(f"{name}*idx*ubyte*")) if path.is_file()]
-        if candidates:
-            found[name] = candidates[0]
-    return found
+    """Find MNIST's four IDX files in `folder` or below it; a name that is missing is missing in the answer too.
+
+    Raises:
+        ValueError: several folders hold such files, and it cannot be told which is MNIST.
+    """
+    return files_together(folder, {name: f"{name}*idx*ubyte*" for name in _IDX_NAMES}, "mnist")
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -107,6 +107,11 @@ def roles_from_files(files: dict[str, Path]) -> dict[str, Digits]:
             f"The training file has {len(train[0]):,} digits, but the protocol needs MNIST's {NUM_FILE:,}; "
             "give the full MNIST, or source='bundled' for the small copy in this package."
         )
+    if len(set(np.bincount(train[1], minlength=10))) == 1:
+        raise ValueError(
+            "The training file has as many rows of each class as of any other, as Fashion-MNIST and KMNIST have; "
+            "MNIST has not: name MNIST's own folder."
+        )
     return {
         "train": _digits(train[0][:NUM_TRAIN], train[1][:NUM_TRAIN], 0),
         "validation": _digits(*test, NUM_FILE),
@@ -126,21 +131,8 @@ def _check(images: np.ndarray, labels: np.ndarray, path: Path) -> None:
         )
 
 
-def read_parquet_table(path: Path, columns: list[str]) -> pa.Table:
-    """Read `columns` of a Parquet file; `ValueError` in one sentence if it is damaged or lacks one of them."""
-    try:
-        present = pq.read_schema(path).names
-        missing = [name for name in columns if name not in present]
-        if not missing:
-            return pq.read_table(path, columns=columns)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ValueError(f"{path} is damaged or not a Parquet file ({reason}); fetch it again.") from error
-    raise ValueError(f"{path} has the columns {', '.join(present)}, but {', '.join(missing)} is needed.")
-
-
 def _roles_from_bundle(path: Path) -> dict[str, Digits]:
-    table = read_parquet_table(path, ["pixels", "digit", "role", "index"])
+    table = read_parquet(path, ["pixels", "digit", "role", "index"])
     images = np.frombuffer(b"".join(table["pixels"].to_pylist()), np.uint8).reshape(-1, 28, 28)
     digits, index = table["digit"].to_numpy().astype(np.int64), table["index"].to_numpy().astype(np.int64)
     role = np.array(table["role"].to_pylist())
@@ -151,17 +143,11 @@ def _roles_from_bundle(path: Path) -> dict[str, Digits]:
 
 
 def _read_parquet(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    from PIL import Image
-
-    table = read_parquet_table(path, ["image", "label"])
-    labels = table["label"].to_numpy().astype(np.int64)
-    encoded = [row["bytes"] if isinstance(row, dict) else row for row in table["image"].to_pylist()]
-    images = np.empty((len(encoded), 28, 28), np.uint8)
+    table = read_parquet(path, ["image", "label"])
     try:
-        for row, data in enumerate(encoded):
-            with Image.open(io.BytesIO(data)) as image:
-                images[row] = np.asarray(image.convert("L"))
-    except (OSError, ValueError, TypeError) as error:
+        images = decode_images(table["image"])[..., 0]  # grey pictures, so one of three equal channels
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} holds images that cannot be read as 28 × 28 digits ({error}).") from error
+    labels = table["label"].to_numpy().astype(np.int64)
     _check(images, labels, path)
     return images, labels

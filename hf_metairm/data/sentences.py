@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .digits import read_parquet_table
+from .delimited import read_delimited
 from .draws import permutation
+from .files import read_parquet
+from .sources import files_together
+from .textfiles import open_text
 
 
 TEST_ROWS, VALIDATION_ROWS = 1_500, 1_000
@@ -92,21 +94,22 @@ def _clean(path: Path, texts: list[str], labels: np.ndarray) -> Sentences:
 def _read(path: Path) -> tuple[list[str], np.ndarray]:
     if path.suffix == ".parquet":
         if path.name == "movie_reviews.parquet":
-            table = read_parquet_table(path, ["sentence", "valence"])
+            table = read_parquet(path, ["sentence", "valence"])
             return table["sentence"].to_pylist(), _signs(table["valence"].to_numpy())
-        table = read_parquet_table(path, ["sentence", "label"])
+        table = read_parquet(path, ["sentence", "label"])
         return table["sentence"].to_pylist(), table["label"].to_numpy().astype(np.int64)
     try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            rows = [row for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with open_text(path) as lines:
+            named = {"sentence", "label"} <= set(next(lines, "").rstrip("\r\n").split("\t"))
+        table = read_delimited(path, "\t", quoted=False, header=None if named else ["id", "valence", "sentence"])
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} is damaged or not a UTF-8 TSV file ({error}).") from error
+    texts = table["sentence"].to_pylist()
     try:
-        if rows and {"sentence", "label"} <= set(rows[0]):
-            sentence, label = rows[0].index("sentence"), rows[0].index("label")
-            return [row[sentence] for row in rows[1:]], np.array([int(row[label]) for row in rows[1:]])
-        return [row[2] for row in rows], _signs(np.array([float(row[1]) for row in rows]))
-    except (IndexError, ValueError) as error:
+        if named:
+            return texts, np.array([int(label) for label in table["label"].to_pylist()])
+        return texts, _signs(np.array([float(valence) for valence in table["valence"].to_pylist()]))
+    except ValueError as error:
         raise ValueError(
             f"{path} is neither a TSV file with the header 'sentence<TAB>label' nor one with the columns id, valence "
             f"and sentence ({error})."
@@ -150,9 +153,8 @@ def find_files(folder: Path) -> tuple[dict[str, Path], str, str] | None:
     """Find SST-2 (Parquet or GLUE's TSV), the movie reviews, or one TSV or Parquet file of sentences in `folder`."""
     unknown = "see the source of your files"
     for train, validation in (("train-*.parquet", "validation-*.parquet"), ("train.tsv", "dev.tsv")):
-        found = [sorted(folder.rglob(pattern)) for pattern in (train, validation)]
-        if all(found):
-            files = {"train": found[0][0], "validation": found[1][0]}
+        files = files_together(folder, {"train": train, "validation": validation}, "sst2")
+        if len(files) == 2:
             return files, f"the folder's {files['train'].name} and {files['validation'].name}", unknown
     for name in ("movie_review_snippets.tsv", "movie_reviews.parquet"):
         for path in sorted(folder.rglob(name)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -123,6 +124,43 @@ def _folder(spec: SourceSpec, folder: Path) -> Source:
         raise FileNotFoundError(f"{folder} has no {spec.dataset} data; it should hold {spec.expected}.")
     files, title, licence = found
     return Source("folder", title, licence, files, "folder-" + _digest(list(files.values())))
+
+
+def files_together(folder: Path, patterns: dict[str, str], name: str) -> dict[str, Path]:
+    """
+    Find one file for each pattern, all in one folder: `folder` or one below it.
+
+    Args:
+        folder (`Path`): where to look.
+        patterns (`dict[str, str]`): the files' patterns, by role.
+        name (`str`): of the dataset, in small letters and digits: where several folders hold such files, the one that
+            is called so is meant.
+
+    Returns:
+        `dict[str, Path]`: the files by role; a role without a file is missing where no folder holds them all.
+
+    Raises:
+        ValueError: several folders hold such files, and none or several of them have the dataset's name.
+    """
+    by_folder: dict[Path, dict[str, Path]] = {}
+    for role, pattern in patterns.items():
+        for path in sorted(path for path in folder.rglob(pattern) if path.is_file()):
+            by_folder.setdefault(path.parent, {}).setdefault(role, path)
+    whole = {place: files for place, files in by_folder.items() if len(files) == len(patterns)}
+    if len(whole) > 1:
+        named = [place for place in whole if name in map(_plain, place.relative_to(folder).parts)]
+        if len(named) != 1:
+            places = ", ".join(str(place.relative_to(folder)) for place in named or whole)
+            raise ValueError(
+                f"{folder} has files of these names in several folders ({places}): name the one of {name}."
+            )
+        return whole[named[0]]
+    found = next(iter(whole.values()), None)
+    return found or {role: path for files in by_folder.values() for role, path in files.items()}
+
+
+def _plain(part: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", part.lower())
 
 
 def _digest(paths: list[Path]) -> str:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import datasets
 import numpy as np
 from transformers import EvalPrediction
 
-from ..cards.measure import Measure
 from ..environments import read_environments
+from ..metrics import ACCURACY, metric_named
 from ..provenance import versions
 from .checkpoint import load_checkpoint
 from .intervals import CONFIDENCE, of_mean, of_worst, wilson
 from .labels import class_ids
 from .result import EnvironmentScores, Evaluation
-
-
-def accuracy(prediction: EvalPrediction) -> dict[str, float]:
-    """The share of rows whose class has the highest logit."""
-    return {"accuracy": float((np.argmax(prediction.predictions, -1) == prediction.label_ids).mean())}
 
 
 def evaluate_checkpoint(
@@ -37,7 +32,7 @@ def evaluate_checkpoint(
     max_length: int | None = None,
     batch_size: int = 64,
     device: str | None = None,
-    compute_metrics: Callable[[EvalPrediction], dict[str, float]] = accuracy,
+    compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
 ) -> Evaluation:
     """
     Evaluate a classifier in each environment of a dataset.
@@ -79,15 +74,20 @@ def evaluate_checkpoint(
     logits = classifier.logits(rows, classifier.input_column(rows, text_column, image_column), batch_size, max_length)
     unseen = classifier.record.unseen(environments.names, environment_column)
 
+    predictions = logits.argmax(-1)
+
     def scores(name: str, place: np.ndarray) -> EnvironmentScores:
-        metrics = compute_metrics(EvalPrediction(predictions=logits[place], label_ids=ids[place]))
+        if compute_metrics is None:
+            metrics = {ACCURACY.name: ACCURACY.function(predictions[place], ids[place])}  # type: ignore[misc]
+        else:
+            metrics = dict(compute_metrics(EvalPrediction(predictions=logits[place], label_ids=ids[place])))
         first, n = next(iter(metrics)), int(place.sum())
-        pairs = ids[place] * classes + logits[place].argmax(-1)
+        pairs = ids[place] * classes + predictions[place]
         return EnvironmentScores(
             name,
             n,
             metrics,
-            wilson(metrics[first], n) if Measure.named(first).share else None,
+            wilson(metrics[first], n) if metric_named(first).share_of_rows else None,
             float(np.bincount(ids[place]).max() / n),
             unseen.get(name),
             np.bincount(pairs, minlength=classes**2).reshape(classes, classes).tolist(),
@@ -95,8 +95,8 @@ def evaluate_checkpoint(
 
     found = [scores(name, environments.ids == k) for k, name in enumerate(environments.names)]
     overall = scores("", np.ones(len(rows), bool)).metrics
-    measure = Measure.named(next(iter(overall)))
-    values: Mapping[str, float] = {e.name: e.metrics[measure.name] for e in found}
+    metric = metric_named(next(iter(overall)))
+    values = {e.name: e.metrics[metric.name] for e in found}
     shares = (list(values.values()), [e.rows for e in found])
     return Evaluation(
         checkpoint=checkpoint,
@@ -108,9 +108,9 @@ def evaluate_checkpoint(
         environments=found,
         overall=overall,
         mean=float(np.mean(shares[0])),
-        mean_interval=of_mean(*shares) if measure.share else None,
-        worst_environment=measure.worst(values),
-        worst_interval=of_worst(*shares) if measure.share else None,
+        mean_interval=of_mean(*shares) if metric.share_of_rows else None,
+        worst_environment=metric.worst(values),
+        worst_interval=of_worst(*shares) if metric.share_of_rows else None,
         confidence=CONFIDENCE,
         versions=versions(),
     )

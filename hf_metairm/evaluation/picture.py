@@ -10,18 +10,18 @@ from .result import Evaluation
 
 def draw(evaluation: Evaluation, file: Path) -> None:
     """A dot with its interval for each environment, hollow where training never saw it; lines at mean and chance."""
-    name, measure, classes = evaluation.measure.name, evaluation.measure, len(evaluation.labels)
-    guessing = {f"guessing among {classes} classes": 1 / classes} if measure.share else {}
+    name, metric, classes = evaluation.metric.name, evaluation.metric, len(evaluation.labels)
+    guessing = {f"guessing among {classes} classes": 1 / classes} if metric.share_of_rows else {}
     checkpoint, dataset = Path(evaluation.checkpoint).name, Path(evaluation.dataset).name
-    error_bars = f"\n(error bars: {100 * evaluation.confidence:.0f} % intervals of Wilson)" if measure.share else ""
+    bars = f"\n(error bars: {100 * evaluation.confidence:.0f} % intervals of Wilson)" if metric.share_of_rows else ""
     dots = Dots(
-        measure,
+        metric,
         {e.name: e.metrics[name] for e in evaluation.environments},
         {e.name: e.interval for e in evaluation.environments if e.interval is not None},
         unseen=[e.name for e in evaluation.environments if e.unseen],
         worst=evaluation.worst_environment,
         lines={"mean over environments": evaluation.mean, **guessing},
-        title=f"{checkpoint} on {dataset}{error_bars}",
+        title=f"{checkpoint} on {dataset}{bars}",
         column=evaluation.environment_column,
     )
     draw_dots(dots, file)

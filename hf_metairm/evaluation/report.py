@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +24,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     results = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False)
     (folder / "results.json").write_text(results + "\n", encoding="utf-8")
     (folder / "table.md").write_text(markdown(evaluation), encoding="utf-8")
-    draw(evaluation, folder / f"{evaluation.measure.name}.png")
+    draw(evaluation, folder / f"{evaluation.metric.name}.png")
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
@@ -40,24 +41,24 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     if len(evaluation.labels) > MOST_CLASSES:
         console.print(f"Confusion matrices of {len(evaluation.labels)} classes: with --output or --json.")
         return
-    for environment in evaluation.environments:
-        table = Table("true class \\ predicted", title=f"Confusion in {escape(environment.name)} (rows)")
-        for label in evaluation.labels:
+    for heading, header, rows in confusions(evaluation):
+        table = Table(header[0], title=escape(heading))
+        for label in header[1:]:
             table.add_column(escape(label), justify="right")
-        for label, counts in zip(evaluation.labels, environment.confusion):
-            table.add_row(escape(label), *(f"{count:,}" for count in counts))
+        for row in rows:
+            table.add_row(*map(escape, row))
         console.print(table)
 
 
 def result_cells(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table: every environment, then the mean over them, the worst of them, and all rows."""
-    measure, worst = evaluation.measure, evaluation.worst_environment
-    others = [name for name in evaluation.overall if name != measure.name]
-    with_interval = [f"{100 * evaluation.confidence:.0f} % interval"] if measure.share else []
+    metric, worst = evaluation.metric, evaluation.worst_environment
+    others = [name for name in evaluation.overall if name != metric.name]
+    with_interval = [f"{100 * evaluation.confidence:.0f} % interval"] if metric.share_of_rows else []
 
     def row(name: str, rows: str, value: float, interval: Interval | None, *more: str) -> list[str]:
-        span = "" if interval is None else " to ".join(map(measure.number, interval))
-        return [name, rows, measure.number(value), *([span] if with_interval else []), *more]
+        span = "" if interval is None else " to ".join(map(metric.number, interval))
+        return [name, rows, metric.number(value), *([span] if with_interval else []), *more]
 
     blank = [""] * (len(others) + 2)
     cells = [
@@ -75,8 +76,15 @@ def result_cells(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     cells.append(row("mean over environments", "", evaluation.mean, evaluation.mean_interval, *blank))
     cells.append(row("worst environment", "", evaluation.worst, evaluation.worst_interval, *blank))
     over_all = [f"{evaluation.overall[name]:.4g}" for name in others]
-    cells.append(row("all rows", f"{evaluation.rows:,}", evaluation.overall[measure.name], None, *over_all, "", ""))
-    return ["environment", "rows", measure.heading, *with_interval, *others, "majority, %", ""], cells
+    cells.append(row("all rows", f"{evaluation.rows:,}", evaluation.overall[metric.name], None, *over_all, "", ""))
+    return ["environment", "rows", metric.heading, *with_interval, *others, "majority, %", ""], cells
+
+
+def confusions(evaluation: Evaluation) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Heading, header and rows of each environment's confusion matrix."""
+    for e in evaluation.environments:
+        rows = [[label, *(f"{n:,}" for n in counts)] for label, counts in zip(evaluation.labels, e.confusion)]
+        yield f"Confusion in {e.name} (rows)", ["true class \\ predicted", *evaluation.labels], rows
 
 
 def title(evaluation: Evaluation) -> str:
@@ -89,7 +97,7 @@ def caption(evaluation: Evaluation) -> str:
     """What the intervals and the column beside them are."""
     guessing = f"guessing among {len(evaluation.labels)} classes: {100 / len(evaluation.labels):.1f} %"
     majority = f"majority: the most frequent class; {guessing}"
-    return f"intervals: Wilson's, over the rows; {majority}" if evaluation.measure.share else majority
+    return f"intervals: Wilson's, over the rows; {majority}" if evaluation.metric.share_of_rows else majority
 
 
 def markdown(evaluation: Evaluation) -> str:
@@ -102,10 +110,6 @@ def markdown(evaluation: Evaluation) -> str:
     said = caption(evaluation)
     blocks = [f"# {write.plain(title(evaluation))}", table(*result_cells(evaluation)), f"{said[0].upper()}{said[1:]}."]
     blocks += [write.plain(note) for note in evaluation.notes]
-    for environment in evaluation.environments:
-        counts = [
-            [label, *(f"{count:,}" for count in line)] for label, line in zip(evaluation.labels, environment.confusion)
-        ]
-        blocks.append(f"## Confusion in {write.plain(environment.name)} (rows)")
-        blocks.append(table(["true class \\ predicted", *evaluation.labels], counts))
+    for heading, header, rows in confusions(evaluation):
+        blocks += [f"## {write.plain(heading)}", table(header, rows)]
     return "\n\n".join(blocks) + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..cards.measure import Measure
+from ..metrics import Metric, metric_named
 from .intervals import Interval
 
 
@@ -72,14 +72,14 @@ class Evaluation:
     versions: dict[str, str]
 
     @property
-    def measure(self) -> Measure:
+    def metric(self) -> Metric:
         """The metric that is compared."""
-        return Measure.named(next(iter(self.overall)))
+        return metric_named(next(iter(self.overall)))
 
     @property
     def values(self) -> dict[str, float]:
         """Its value in each environment."""
-        return {e.name: e.metrics[self.measure.name] for e in self.environments}
+        return {e.name: e.metrics[self.metric.name] for e in self.environments}
 
     @property
     def worst(self) -> float:
@@ -98,7 +98,7 @@ class Evaluation:
         if all(e.unseen for e in self.environments):
             notes.append("Training saw none of these environments: nothing here is about those that it saw.")
         guesses = [e.name for e in self.environments if self.values[e.name] <= e.majority]
-        if self.measure.share and guesses:
+        if self.metric.share_of_rows and guesses:
             notes.append(f"No better than always naming the most frequent class: {', '.join(guesses)}.")
         return notes
 
@@ -107,6 +107,6 @@ class Evaluation:
         found = asdict(self)
         for environment in found["environments"]:
             environment.update(environment.pop("metrics"))
-        name = self.measure.name
+        name = self.metric.name
         found |= {**found.pop("overall"), f"mean_{name}": found.pop("mean"), f"worst_{name}": self.worst}
         return {**found, "metric": name, "rows": self.rows, "notes": self.notes}

@@ -10,19 +10,20 @@ from typing import Any
 from accelerate import PartialState
 
 
-def run_command(job: Callable[[], Any]) -> None:
+def run_command(recipe: Callable[[], Any]) -> None:
     """
-    Run `job`; print a `ValueError` as one line and exit with status 2, what a file, the network or a missing package
-    raises with status 1, and after Ctrl-C say how to go on and exit with status 130. With `HF_METAIRM_TRACEBACK=1`
-    errors keep their traceback.
+    Call `recipe`; print as one line a `ValueError` or that a file is not there and exit with status 2, what the
+    network, a missing package or failed runs raise with status 1, and after Ctrl-C say how to go on and exit with
+    status 130. With `HF_METAIRM_TRACEBACK=1` errors keep their traceback.
     """
     try:
-        job()
+        recipe()
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
             raise
         _say(f"Error: {' '.join(str(error).split())}")
-        sys.exit(2 if isinstance(error, ValueError) else 1)
+        ours = not type(error).__module__.startswith("huggingface_hub")
+        sys.exit(2 if ours and isinstance(error, (ValueError, FileNotFoundError)) else 1)
     except KeyboardInterrupt:
         _say("Interrupted. What was trained is kept: the same command goes on from there.")
         sys.exit(130)

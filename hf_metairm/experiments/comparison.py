@@ -1,22 +1,25 @@
-"""What every recipe shares: the runs that the settings ask for, carried out and put side by side."""
+"""What every recipe shares: the runs that its settings ask for, carried out and put side by side."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from accelerate import PartialState
 
 from ..trainer import EnvironmentTrainer
 from ..trainer.model_card import CardDetails
-from .runs import Run, carry_out
+from .engine import carry_out
+from .measure import evaluated
+from .run import Result, Run
 from .settings import Settings
-from .summary import write_summary
+from .store import Store
+from .tables import write_summary
+from .training import train_run
 
 
 @dataclass
@@ -65,7 +68,7 @@ class Comparison(ABC, Generic[ArgumentsT]):
     def make_trainer(
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
     ) -> EnvironmentTrainer:
-        """The algorithm's Trainer with a new model and its data, all drawn with `seed`; see [`Run`]."""
+        """The algorithm's Trainer with a new model and its data, all drawn with `seed`; see [`train_run`]."""
 
     @abstractmethod
     def card_details(self, dataset_config: str | None, seed: int) -> CardDetails:
@@ -85,28 +88,39 @@ class Comparison(ABC, Generic[ArgumentsT]):
 
     def _run(self, name: str, algorithm: str, dataset_config: str | None, seed: int) -> Run:
         data_and_model = {k: v for k, v in asdict(self.arguments).items() if k not in NOT_OF_A_RUN}
-        settings = {
-            **data_and_model,
-            "dataset_config": dataset_config,
-            "algorithm": algorithm,
-            **self.settings.fields[algorithm],
-            "seed": seed,
-        }
-        return Run(name, seed, settings, partial(self._make, algorithm, dataset_config, seed), card=True)
+        fields = self.settings.fields[algorithm]
+        which = {"dataset_config": dataset_config, "algorithm": algorithm, "seed": seed}
+        return Run(name, {**data_and_model, **fields, **which})
 
-    def _make(
-        self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
-    ) -> EnvironmentTrainer:
-        trainer = self.make_trainer(algorithm, dataset_config, seed, folder, stack)
-        details = self.card_details(dataset_config, seed)
-        trainer.card_details = details.updated(selection_rule=self.arguments.selection_rule)
-        return trainer
+    def train(self, run: Run, folder: Path, tell: Callable[[int], None]) -> Result:
+        """Carry out one of the runs; see [`carry_out`]."""
+        settings = run.settings
+        algorithm, dataset_config, seed = settings["algorithm"], settings["dataset_config"], run.seed
 
-    def carry_out(self) -> list[dict[str, Any]]:
-        """Carry out the runs, and write the table, the picture and the raw results."""
-        folder = Path(self.arguments.output_dir)
-        results = carry_out(list(self.runs()), folder, self.arguments.overwrite)
+        def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
+            trainer = self.make_trainer(algorithm, dataset_config, seed, folder, stack)
+            details = self.card_details(dataset_config, seed)
+            trainer.card_details = details.updated(selection_rule=self.arguments.selection_rule)
+            return trainer
+
+        overwrite = self.arguments.overwrite
+        return train_run(run, folder, make_trainer, evaluated, overwrite=overwrite, keep_model=True)
+
+    def carry_out(self) -> list[Result]:
+        """
+        Carry out the runs, and put all results of the folder, these first, into the table, the picture and
+        `results.json`.
+
+        Raises:
+            RunsFailedError: a run failed; the others were carried out all the same.
+        """
+        store, runs = Store(Path(self.arguments.output_dir)), list(self.runs())
+        outcome = carry_out(runs, store, self.train, keep_models=True, overwrite=self.arguments.overwrite)
         if PartialState().is_main_process:
-            write_summary(results, folder, self.title(), self.arguments.table_environments or None)
-            print(f"Results, table and picture: {folder}")
-        return results
+            ours = {run.key for run in runs}
+            others = [result for result in store.results() if Run("", result["settings"]).key not in ours]
+            if results := [*outcome.results, *others]:
+                write_summary(results, store.folder, self.title(), self.arguments.table_environments or None)
+                print(f"Results, table and picture: {store.folder}")
+        outcome.check()
+        return outcome.results

@@ -3,7 +3,7 @@ Fine-tune a text classifier on text from several environments, by ERM and by met
 them in every environment, the unseen one included.
 
 ```bash
-accelerate launch trainer_examples/finetune_text.py --config trainer_examples/configs/punctuated_sst2.yaml
+hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml
 ```
 """
 
@@ -19,16 +19,16 @@ import torch
 from accelerate import PartialState
 from transformers import DataCollatorWithPadding, set_seed
 
-from ..data import TensorRows
+from ..data import DATASETS, TensorRows, load_own
+from ..data.own import OwnData
 from ..environments import read_environments
 from ..models import encode_sentences, encoder_stepped_over
+from ..models.text_classifier import MINILM, choose_trainable, load_classifier, load_tokenizer
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .settings import Settings, read_settings
-from .text_data import TextData, load_own, load_punctuated_sst2
-from .text_model import MINILM, choose_trainable, load_classifier, load_tokenizer
 
 
 @dataclass
@@ -72,7 +72,8 @@ class TextComparison(Comparison[TextArguments]):
         self.tokenizer = load_tokenizer(self.arguments.model_name_or_path)
         # Saved with the model, so that whoever cuts texts for it cuts them as in training.
         self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, self.arguments.max_length)
-        self._data: dict[tuple[str | None, int], TextData] = {}
+        self._data: dict[tuple[str | None, int], OwnData] = {}
+        self._origins: dict[tuple[str | None, int], str] = {}
         self._outputs: dict[str, torch.Tensor] = {}
 
     def title(self) -> str:
@@ -84,18 +85,17 @@ class TextComparison(Comparison[TextArguments]):
     def card_details(self, dataset_config: str | None, seed: int) -> CardDetails:
         """The data's name and config, and how much of the model was trained."""
         data = self.data(dataset_config, seed)
-        notes = TRAINED[self.arguments.trainable.partition(":")[0]]
-        if data.origin:
-            notes += f" The data were made from {data.origin}, with seed {seed}."
-        return CardDetails(
-            language=data.language,
+        details = CardDetails(
             license="apache-2.0" if self.arguments.model_name_or_path == MINILM else None,
             dataset=data.name,
             dataset_tags=data.on_hub,
-            dataset_args=data.config,
-            dataset_citation=data.citation,
-            notes=notes,
+            dataset_args=dataset_config,
+            notes=TRAINED[self.arguments.trainable.partition(":")[0]],
         )
+        if data.name not in DATASETS:
+            return details
+        origin = f"{details.notes} The data were made from {self._origins[dataset_config, seed]}, with seed {seed}."
+        return details.updated(notes=origin, language="en", dataset_citation=DATASETS[data.name].CITATION)
 
     def make_trainer(
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
@@ -138,17 +138,20 @@ class TextComparison(Comparison[TextArguments]):
             "dataloader_pin_memory": torch.cuda.is_available(),
         }
 
-    def data(self, config: str | None, seed: int) -> TextData:
+    def data(self, config: str | None, seed: int) -> OwnData:
         """The rows of a config, drawn with a seed."""
         if (config, seed) not in self._data:
             with PartialState().main_process_first():
                 self._data[config, seed] = self._load(config, seed)
         return self._data[config, seed]
 
-    def _load(self, config: str | None, seed: int) -> TextData:
+    def _load(self, config: str | None, seed: int) -> OwnData:
         a = self.arguments
-        if a.dataset == "punctuated_sst2":
-            return load_punctuated_sst2(config or "noise_25", a.source, seed)
+        if a.dataset in DATASETS:
+            builder = DATASETS[a.dataset](config, source=a.source, seed=seed)
+            builder.download_and_prepare()
+            self._origins[config, seed] = builder.data_source.title
+            return OwnData(builder.as_dataset("train"), builder.as_dataset("test"), a.dataset)
         return load_own(
             a.dataset,
             config,
@@ -193,7 +196,7 @@ class TextComparison(Comparison[TextArguments]):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The whole job: see the module's docstring."""
+    """The whole recipe: see the module's docstring."""
     run_command(lambda: TextComparison(read_settings(TextArguments, argv)).carry_out())
 
 

@@ -1,4 +1,9 @@
-"""Settings of a job: a YAML file, overridden field by field on the command line, checked before anything is loaded."""
+"""
+Settings of a recipe: a YAML file, overridden field by field on the command line, checked before anything is loaded.
+
+Both hold words; the dataclasses' types say, through `HfArgumentParser`, what they mean. So a site may be called 010,
+no or 1e3. What is left to do here: one command line sets the fields of several Configs, each of which has its own.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ ArgumentsT = TypeVar("ArgumentsT")
 @dataclass
 class Settings(Generic[ArgumentsT]):
     """
-    What a job was asked to do.
+    What a recipe was asked to do.
 
     Args:
         arguments: the recipe's own dataclass.
@@ -36,7 +41,7 @@ class Settings(Generic[ArgumentsT]):
 
     def config(self, algorithm: str, defaults: dict[str, Any] | None = None, **fields: Any) -> EnvironmentConfig:
         """The algorithm's Config, with `fields` on top of what was given, and `defaults` below it."""
-        return _parse(ALGORITHMS[algorithm][1], {**(defaults or {}), **self.fields[algorithm], **fields})
+        return ALGORITHMS[algorithm][1](**{**(defaults or {}), **self.fields[algorithm], **fields})
 
 
 def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Settings[ArgumentsT]:
@@ -61,7 +66,7 @@ def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Se
         raise ValueError(f"Unexpected {file[1]!r} after --config {file[0]}: settings are given as --name value.")
     settings = _read_yaml(Path(str(file))) if file is not None else {}
     settings.pop("recipe", None)
-    sections: dict[str, dict] = {k: dict(v or {}) for k, v in (settings.pop("algorithms", None) or {}).items()}
+    sections = _sections(settings.pop("algorithms", {}))
     chosen = given.pop("algorithms", None)
     names = [chosen] if isinstance(chosen, str) else list(chosen or sections or ["erm", "meta-irm"])
     for name in [*names, *sections]:
@@ -76,10 +81,13 @@ def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Se
     for name, section in ((name, sections.get(name, {})) for name in ALGORITHMS):
         for key in section:
             _check_known(key, known[name])
-        fields[name] = {k: v for k, v in {**settings, **section, **given}.items() if k in known[name]}
-        _parse(ALGORITHMS[name][1], {"output_dir": "unused", **fields[name]})
-    arguments = _parse(recipe, {k: v for k, v in {**settings, **given}.items() if k in own})
-    return Settings(arguments, names, fields)
+        words = {k: v for k, v in {**settings, **section, **given}.items() if k in known[name]}
+        fields[name] = _typed(ALGORITHMS[name][1], words)
+    words = {k: v for k, v in {**settings, **given}.items() if k in own}
+    read = Settings(recipe(**_typed(recipe, words)), names, fields)
+    for name in ALGORITHMS:
+        read.config(name, output_dir="unused")  # What a Config refuses is refused before anything is loaded.
+    return read
 
 
 def _command_line(argv: list[str]) -> dict[str, Any]:
@@ -90,31 +98,39 @@ def _command_line(argv: list[str]) -> dict[str, Any]:
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
             name = name.replace("-", "_")
-            given[name] = [_number(value)] if equals else []
+            given[name] = [value] if equals else []
         elif name is None:
             raise ValueError(f"Unexpected {word!r}: settings are given as --name value.")
         else:
-            given[name].append(_number(word))
+            given[name].append(word)
     return {k: True if not v else v[0] if len(v) == 1 else v for k, v in given.items()}
-
-
-def _number(word: str) -> str | int | float:
-    """A number as the YAML file would have it, so that it is the same setting; else the word itself."""
-    value = yaml.safe_load(word)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else word
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ValueError(f"There is no settings file {str(file)!r}: give the path of a YAML file to --config.")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise ValueError(f"{file} is not YAML that can be read ({where}): mend it or leave --config out.") from error
     if not isinstance(content, dict):
         raise ValueError(f"{file} holds no settings: it must be YAML lines of the form name: value.")
-    return content
+    return _without_nulls(content)
+
+
+def _without_nulls(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that a file gives: all of its words are words, but for one without a value or with null."""
+    return {k: v for k, v in settings.items() if not isinstance(v, str) or v not in ("", "~", "null")}
+
+
+def _sections(given: Any) -> dict[str, dict[str, Any]]:
+    """By algorithm the settings that are its own; a list of algorithms has none."""
+    sections = dict.fromkeys(given, "") if isinstance(given, list) else given
+    for name, section in sections.items() if isinstance(sections, dict) else [("algorithms", sections)]:
+        if section != "" and not isinstance(section, dict):
+            raise ValueError(f"The settings file says {name}: {section}, where lines of the form name: value go.")
+    return {name: _without_nulls(section) if isinstance(section, dict) else {} for name, section in sections.items()}
 
 
 def _check_known(key: str, known: set[str]) -> None:
@@ -128,12 +144,22 @@ class _Parser(HfArgumentParser):
         raise ValueError(" ".join(message.split()) + ".")
 
 
-def _parse(kind: Any, values: dict[str, Any]) -> Any:
-    """Let the dataclass's own types turn strings and numbers into what its fields hold."""
+def _typed(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """What the words become by the types of a dataclass's fields."""
     words: list[str] = []
     for key, value in values.items():
-        if value is None:
-            continue
-        items = value if isinstance(value, (list, tuple)) else [value]
-        words += [f"--{key}", *(json.dumps(v) if isinstance(v, dict) else str(v) for v in items)]
-    return _Parser(kind).parse_args_into_dataclasses(args=words, look_for_args_file=False)[0]
+        if value is True:
+            words.append(f"--{key}")
+        elif isinstance(value, list):
+            words += [f"--{key}", *value]
+        else:
+            words.append(f"--{key}={json.dumps(_plain(value)) if isinstance(value, dict) else value}")
+    parsed = vars(_Parser(kind).parse_args(words))
+    return {key: parsed[key] for key in values}
+
+
+def _plain(value: Any) -> Any:
+    """The words within a field that holds a dictionary, as YAML reads them: no type is known of them."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else yaml.safe_load(value)

@@ -1,7 +1,7 @@
 """
 Gradients of objectives over environments, in plain PyTorch.
 
-Start with [`meta_gradient`] (`meta_gradient.py`), or with [`gradient_of_objective`] (`risk_objective.py`) for an
+Start with [`meta_gradient`] (`meta_objective.py`), or with [`gradient_of_objective`] (`risk_objective.py`) for an
 objective of the risks alone. `risks` says what a risk is and how parts of a batch add up to it; `std_loss` holds the
 weights that σ gives each meta-loss; `oracles` evaluates a risk away from the model's own parameters; `kinds`, `exact`
 and `finite_difference` are the kinds of Hessian-vector product; `processes` is what changes when several processes
@@ -11,7 +11,7 @@ share the batch.
 from .exact import Exact
 from .finite_difference import SCHEMES, FiniteDifference
 from .kinds import KINDS, FirstOrder, Kind, Linearization
-from .meta_gradient import MetaGradient, check_model, meta_gradient
+from .meta_objective import MetaGradient, check_model, meta_gradient
 from .pairs import draw_pairs
 from .parameters import is_elsewhere, trainable_parameters
 from .risk_objective import RiskObjectiveGradient, gradient_of_objective

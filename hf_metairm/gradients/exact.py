@@ -44,8 +44,8 @@ class Exact(Kind[SwappingOracle]):
             checkpoint = getattr(module, "_gradient_checkpointing_func", None)
             if getattr(module, "gradient_checkpointing", False) and _is_reentrant(checkpoint):
                 raise ValueError(
-                    "Reentrant gradient checkpointing has no double backward, which meta_gradient='exact' takes: use "
-                    "activation_checkpointing_kwargs={\"use_reentrant\": False}, or meta_gradient='finite_difference'."
+                    "Reentrant gradient checkpointing has no double backward, which meta_gradient='exact' takes: turn "
+                    "it on with the argument {\"use_reentrant\": False}, or use meta_gradient='finite_difference'."
                 )
 
     def linearize(self, oracle: SwappingOracle, environment: Environment, point: Vector) -> Linearization:

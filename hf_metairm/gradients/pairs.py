@@ -73,14 +73,17 @@ class PairTable(Mapping[Pair, Tensor]):
         return self.matrix[self._place[i], self._place[j]]
 
     def __setitem__(self, pair: Pair, value: Tensor | float) -> None:
+        self.matrix[self.place(pair)] = value
+
+    def place(self, pair: Pair) -> tuple[int, int]:
+        """Row and column of a pair; an environment that is new is added."""
         for environment in pair:
             if environment not in self._place:
                 self._place[environment] = len(self._place)
-        if len(self._place) > len(self.matrix):
-            larger = torch.full((len(self._place),) * 2, self.fill, dtype=self.matrix.dtype, device=self.matrix.device)
-            larger[: len(self.matrix), : len(self.matrix)] = self.matrix
-            self.matrix = larger
-        self.matrix[self._place[pair[0]], self._place[pair[1]]] = value
+                larger = self.matrix.new_full((len(self._place),) * 2, self.fill)
+                larger[:-1, :-1] = self.matrix
+                self.matrix = larger
+        return self._place[pair[0]], self._place[pair[1]]
 
     def _present(self) -> Tensor:
         return ~self.matrix.isnan() if self.fill != self.fill else self.matrix != self.fill

@@ -97,8 +97,8 @@ def _collected(parameters: list[nn.Parameter], processes: Processes, loss_scale:
     gradients: list[Tensor | None] = []
     for parameter, needed in zip(parameters, used):
         gradient = torch.zeros_like(parameter) if needed and parameter.grad is None else parameter.grad
-        if gradient is not None and processes.count > 1 and gradient.layout != torch.strided:
-            gradient = gradient.to_dense()  # Sparse ones have no all-reduce.
+        if gradient is not None and gradient.layout != torch.strided:
+            gradient = gradient.to_dense()  # Sparse ones have no all-reduce and no norm.
         gradients.append(gradient)
         parameter.grad = None
     present = [g for g in gradients if g is not None]

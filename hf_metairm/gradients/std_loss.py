@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,7 +38,8 @@ class StdLoss:
         self.divisor = divisor
         self._environments = tuple(environments)
         self._means: PairTable | None = None
-        self._counts: PairTable | None = None
+        # How many meta-losses each mean is of: kept on the CPU, where counting waits for nothing.
+        self._counts = np.zeros((0, 0), dtype=np.int32)
         self._origin: Tensor | None = None
         self._seen = torch.empty(0)
         self._observed = 0
@@ -63,14 +65,15 @@ class StdLoss:
 
     def _smoothed(self, pair: Pair, loss: Tensor) -> Tensor:
         """The bias-corrected running mean of a pair, with `loss` taken in."""
-        if self._means is None or self._counts is None:
+        if self._means is None:
             self._means = PairTable(self._environments, loss.dtype, loss.device, 0.0)
-            self._counts = PairTable(self._environments, torch.int64, torch.device("cpu"), 0)
-        m = self.momentum
-        count = int(self._counts.get(pair, 0)) + 1
-        mean = m * self._means.get(pair, torch.zeros_like(loss)) + (1 - m) * loss
-        self._means[pair], self._counts[pair] = mean, count
-        return mean / (1 - m**count)
+        m, place = self.momentum, self._means.place(pair)
+        if len(self._counts) < len(self._means.matrix):
+            missing = len(self._means.matrix) - len(self._counts)
+            self._counts = np.pad(self._counts, ((0, missing), (0, missing)))
+        self._counts[place] += 1
+        mean = self._means.matrix[place].lerp_(loss, 1 - m)  # The matrix's own element, changed where it stands.
+        return mean / (1 - m ** int(self._counts[place]))
 
     def deviation(self) -> Tensor:
         """σ of the values observed in this step."""
@@ -88,20 +91,19 @@ class StdLoss:
 
     def state_dict(self) -> dict[str, Tensor]:
         """The running means before their correction and of how many values, each of shape (E, E); empty without."""
-        if self._means is None or self._counts is None:
+        if self._means is None:
             return {}
-        return {"meta_loss_means": self._means.matrix, "meta_loss_counts": self._counts.matrix}
+        return {"meta_loss_means": self._means.matrix, "meta_loss_counts": torch.from_numpy(self._counts.copy())}
 
     def load_state_dict(self, state: dict[str, Tensor], environments: Sequence[Any]) -> None:
         """Put the running means of [`state_dict`] back; `environments` is the order of its rows and columns."""
-        self._means = self._counts = None
+        self._means, self._counts = None, np.zeros((0, 0), dtype=np.int32)
         if not state:
             return
         means = state["meta_loss_means"]
         self._means = PairTable(environments, means.dtype, means.device, 0.0)
-        self._counts = PairTable(environments, torch.int64, torch.device("cpu"), 0)
         self._means.matrix = means.clone()
-        self._counts.matrix = state["meta_loss_counts"].to("cpu", torch.int64)
+        self._counts = state["meta_loss_counts"].cpu().numpy().astype(np.int32)
 
     @property
     def environments(self) -> list[Any]:

@@ -1,8 +1,7 @@
-"""The paper's tables: experiments as data, a runner that can be interrupted, a search, and a report."""
+"""The paper's tables: experiments as data, their runs, and a report beside what others published."""
 
-from .experiments import TABLES, Row, Table
-from .runner import Machine, carry_out
-from .selection import RULES
+from .runs import Machine, run_of, search
+from .tables import TABLES, Row, Table, table_of
 
 
-__all__ = ["RULES", "TABLES", "Machine", "Row", "Table", "carry_out"]
+__all__ = ["TABLES", "Machine", "Row", "Table", "run_of", "search", "table_of"]

@@ -1,6 +1,6 @@
-"""Figures that others published, in percent, to stand beside ours.
+"""Results that others published, in percent, to stand beside ours.
 
-All of them are oracle figures: their hyper-parameters were chosen with the unseen environment in view, as the search
+All of them are oracle results: their hyper-parameters were chosen with the unseen environment in view, as the search
 of the IRM experiments does (Arjovsky et al. 2019, arXiv 1907.02893). Sources: meta-IRM (Bae, Choi & Lee 2021, arXiv
 2103.12947), and through it IRMv1, MM-REx and V-REx (Krueger et al. 2021, arXiv 2003.00688) and the multi-class and
 text studies (Choe, Ham & Park 2020, arXiv 2004.05007).
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 
 # Mean and standard deviation, None where it is not published, by environment.
-Figures = dict[str, tuple[float, float | None]]
+Published = dict[str, tuple[float, float | None]]
 UNSEEN = "p=0.9"
 
 
-def _unseen(mean: float, deviation: float | None = None) -> Figures:
+def _unseen(mean: float, deviation: float | None = None) -> Published:
     return {UNSEEN: (mean, deviation)}
 
 
-COLORED_MNIST: dict[str, Figures] = {
+COLORED_MNIST: dict[str, Published] = {
     "erm": _unseen(16.4, 0.8),
     "irmv1": _unseen(66.9, 2.5),
     "mm-rex": _unseen(66.1, 4.9),
@@ -27,54 +27,54 @@ COLORED_MNIST: dict[str, Figures] = {
     "erm, grey": _unseen(73.0, 0.5),
 }
 # Of the training environments only their mean is published here; the tables' notes have it.
-K5: dict[str, Figures] = {
+K5: dict[str, Published] = {
     "erm": _unseen(41.0),
     "irmv1": _unseen(62.0),
     "meta-irm": _unseen(74.0, 3.6),
     "erm, grey": _unseen(71.7),
 }
 K5_NOTE = "Published accuracy in training: ERM 95.2, IRMv1 82.2, meta-IRM 76.4, grey 73.2."
-K10: dict[str, Figures] = {
+K10: dict[str, Published] = {
     "erm": _unseen(39.2),
     "irmv1": _unseen(58.6),
     "meta-irm": _unseen(73.4, 3.2),
     "erm, grey": _unseen(71.9),
 }
 K10_NOTE = "Published accuracy in training: ERM 92.6, IRMv1 83.4, meta-IRM 79.5, grey 73.2."
-HALF: dict[str, Figures] = {
+HALF: dict[str, Published] = {
     "irmv1": _unseen(58.5, 2.5),
     "v-rex": _unseen(61.3, 1.4),
     "meta-irm": _unseen(68.3, 2.3),
 }
-TWO_SPURIOUS: dict[str, Figures] = {
+TWO_SPURIOUS: dict[str, Published] = {
     "irmv1": _unseen(13.4),
     "v-rex": _unseen(13.5),
     "meta-irm": {"p=0.1": (58.1, None), "p=0.2": (56.8, None), UNSEEN: (54.5, 4.0)},
 }
 # Which of the two constructions they were measured on is not published in what could be read.
-TWO_SPURIOUS_CROSSED: dict[str, Figures] = {**TWO_SPURIOUS, "meta-irm, α = 1.15": TWO_SPURIOUS["meta-irm"]}
+TWO_SPURIOUS_CROSSED: dict[str, Published] = {**TWO_SPURIOUS, "meta-irm, α = 1.15": TWO_SPURIOUS["meta-irm"]}
 TWO_SPURIOUS_CROSSED_NOTE = (
     "In training the colour has p = 0.2 where the patch has 0.1, and the other way round; in testing both have the p "
     "that is shown."
 )
-PUNCTUATED_NOISE: dict[str, Figures] = {
+PUNCTUATED_NOISE: dict[str, Published] = {
     "erm": _unseen(30.7),
     "irmv1": _unseen(62.0),
     "meta-irm": _unseen(62.2),
     "erm, no artefact": _unseen(62.3),
 }
-PUNCTUATED_CLEAN: dict[str, Figures] = {
+PUNCTUATED_CLEAN: dict[str, Published] = {
     "erm": _unseen(56.2),
     "irmv1": _unseen(67.4),
     "meta-irm": _unseen(73.0),
     "erm, no artefact": _unseen(76.7),
 }
-# With which α is not published. So the figures stand beside two rows each: one that differs from "full" in that part
+# With which α is not published. So the results stand beside two rows each: one that differs from "full" in that part
 # alone, and one without σ whose inner step is large.
-_NO_STD_LOSS: Figures = {"p=0.1": (73.0, None), UNSEEN: (64.2, 3.2)}
-_FIRST_ORDER: Figures = {"p=0.1": (62.6, None), UNSEEN: (59.1, 6.3)}
-_SAME_ENVIRONMENT: Figures = {"p=0.1": (89.3, None), UNSEEN: (13.6, 6.6)}
-ABLATIONS: dict[str, Figures] = {
+_NO_STD_LOSS: Published = {"p=0.1": (73.0, None), UNSEEN: (64.2, 3.2)}
+_FIRST_ORDER: Published = {"p=0.1": (62.6, None), UNSEEN: (59.1, 6.3)}
+_SAME_ENVIRONMENT: Published = {"p=0.1": (89.3, None), UNSEEN: (13.6, 6.6)}
+ABLATIONS: dict[str, Published] = {
     "no std loss": _NO_STD_LOSS,
     "first-order": _FIRST_ORDER,
     "same environment": _SAME_ENVIRONMENT,

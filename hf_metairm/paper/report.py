@@ -1,4 +1,4 @@
-"""From the lines of finished runs to the paper's tables and pictures, beside what others published."""
+"""From the results of finished runs to the paper's tables and pictures, beside what others published."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..experiments.summary import draw, summarize
-from .experiments import TABLES, Row, Table
-from .jobs import Lines, make_job
-from .pictures import draw_rows
-from .published import UNSEEN, Figures
-from .search import MARGIN, choices, file_of, searched
-from .selection import RULES, worst_accuracy
+from ..experiments.pictures import Dots, Value, draw_comparison
+from ..experiments.run import Result
+from ..experiments.selection import MARGIN, RULES, worst_accuracy
+from ..experiments.store import Store
+from ..experiments.tables import all_percents, error_bar_note, markdown, percents, summarize
+from .published import UNSEEN, Published
+from .runs import choices, run_of, search_file, searched
+from .tables import TABLES, Row, Table
 
 
-Line = Mapping[str, Any]
-# What the runs of one row may differ in; runs that differ in more than the seed never share a row.
+# What the runs of one row may differ in; runs that differ in more than the seed never share one.
 SETTING = ("batch", "source", "word_vectors")
 HEADING = """# The paper's tables
 
@@ -34,19 +34,19 @@ that never see the unseen environment stands under "Selection".
 
 def write_report(folder: Path, output: Path) -> list[str]:
     """
-    Write the report of the lines in `folder` to the Markdown file `output`, and its pictures into `folder`.
+    Write the report of the results in `folder` to the Markdown file `output`, and its pictures into `folder`.
 
     Returns:
-        `list[str]`: names of the tables for which there was any line.
+        `list[str]`: names of the tables for which there was any result.
 
     Raises:
-        ValueError: there is no line at all.
+        ValueError: there is no result at all.
     """
-    lines = Lines(folder)
+    store = Store(folder)
     parts, names = [], []
     for table in TABLES.values():
-        sections = _sections(table, lines.read(table.name), folder, output)
-        sections += _selection(table, lines, folder)
+        sections = _sections(table, store.results(table.name), folder, output)
+        sections += _selection(table, store.results(search_file(table)))
         if sections:
             names.append(table.name)
             remark = folder / "remarks" / f"{table.name}.md"
@@ -61,48 +61,55 @@ def write_report(folder: Path, output: Path) -> list[str]:
     return names
 
 
-def lines_of(table: Table, row: Row, lines: Sequence[Line]) -> list[Line]:
-    """The lines of a row as it is defined now, in any setting and of any seed."""
+def results_of(table: Table, row: Row, results: Sequence[Result]) -> list[Result]:
+    """The results of a row as it is defined now, in any setting and of any seed."""
     found = {}
-    for line in lines:
-        wanted = make_job(table, row, 0, batch=line["config"]["batch"], source="auto", word_vectors=None).config
-        if _without_setting(line["config"]) == _without_setting(wanted):
-            found[_setting(line), line["config"]["seed"]] = line
+    for result in results:
+        settings = result["settings"]
+        wanted = run_of(table, row, 0, batch=settings["batch"], source="auto", word_vectors=None).settings
+        if _without_setting(settings) == _without_setting(wanted):
+            found[_setting(result), settings["seed"]] = result
     return list(found.values())
 
 
-def _without_setting(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in (*SETTING, "seed")}
+def _without_setting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in (*SETTING, "seed")}
 
 
-def _setting(line: Line) -> tuple[Any, ...]:
-    return (str(line["config"]["batch"]), line["source"], line["config"]["word_vectors"])
+def _setting(result: Result) -> tuple[Any, ...]:
+    return (str(result["settings"]["batch"]), result["source"], result["settings"]["word_vectors"])
 
 
-def _sections(table: Table, lines: Sequence[Line], folder: Path, output: Path) -> list[str]:
-    """A Markdown table and its pictures for each setting that there are lines of."""
-    by_setting: dict[tuple, list[Line]] = defaultdict(list)
+def _sections(table: Table, results: Sequence[Result], folder: Path, output: Path) -> list[str]:
+    """A Markdown table and its pictures for each setting that there are results of."""
+    by_setting: dict[tuple, list[Result]] = defaultdict(list)
     for row in table.rows:
-        for line in lines_of(table, row, lines):
-            by_setting[_setting(line)].append(line)
+        for result in results_of(table, row, results):
+            by_setting[_setting(result)].append(result)
     sections = []
     for setting, found in sorted(by_setting.items(), key=str, reverse=True):  # Full batch first.
-        sections.append(f"### {_name_of(setting)}")
-        sections.append(_markdown(table, found))
+        title, summary = _name_of(setting), summarize(found)
+        sections += [f"### {title}", _markdown(table, found)]
         if setting[0] != "full" and (differing := _small_batch_settings(table, found)):
             sections.append(f"Settings that are not the full batch's: {differing}.")
-        warned = [
-            f"{line['config']['row']}, seed {line['config']['seed']}: {w}" for line in found for w in line["warnings"]
-        ]
+        warned = [f"{result['name']}, seed {result['seed']}: {w}" for result in found for w in result["warnings"]]
         if warned:
             sections.append("Runs that went wrong, counted all the same: " + "; ".join(warned) + ".")
         stem = f"{table.name}_{setting[0]}" + ("" if "bundled" not in str(setting[1]) else "_bundled")
-        results = [_result(line) for line in found]
-        draw_rows(summarize(results), table, folder / f"{stem}.png", f"{table.title}\n{_name_of(setting)}")
-        sections.append(f"![Accuracy in the unseen environment]({_relative(folder / f'{stem}.png', output)})")
+        unseen = table.environments[-1]
+        names = [row.name for row in table.rows if row.name in summary]
+        series: dict[str, Mapping[str, Value]] = {
+            "here": {name: percents(summary[name][unseen]) for name in names},
+            "published": {name: values[unseen] for name, values in table.published.items() if unseen in values},
+        }
+        label = f"accuracy in the unseen environment, {unseen} (%)"
+        picture = folder / f"{stem}.png"
+        Dots(names, series, f"{table.title}\n{title}", label, lines=table.constants).draw(picture)
+        sections.append(f"![Accuracy in the unseen environment]({_relative(picture, output)})")
         if table.curve:
-            draw(results, folder / f"{stem}_over_p.png", table.title)
-            sections.append(f"![Accuracy against p]({_relative(folder / f'{stem}_over_p.png', output)})")
+            picture = folder / f"{stem}_over_p.png"
+            draw_comparison(all_percents(summary), picture, f"{table.title}\n(error bars: {error_bar_note(found)})")
+            sections.append(f"![Accuracy against p]({_relative(picture, output)})")
     return sections
 
 
@@ -112,33 +119,20 @@ def _name_of(setting: tuple[Any, ...]) -> str:
     return f"{text}; {source}" + (f"; word vectors {word_vectors}" if word_vectors else "")
 
 
-def _result(line: Line) -> dict[str, Any]:
-    """A line as `recipes.summary` takes it."""
-    return {
-        "name": line["config"]["row"],
-        "seed": line["config"]["seed"],
-        "accuracy": {name: found["accuracy"] for name, found in line["test"].items()},
-        "rows": {name: found["rows"] for name, found in line["test"].items()},
-    }
-
-
-def _markdown(table: Table, lines: Sequence[Line]) -> str:
-    summary = summarize([_result(line) for line in lines])
+def _markdown(table: Table, results: Sequence[Result]) -> str:
+    summary = summarize(results)
     header = ["", *table.environments, "seeds", f"published, {table.environments[-1]}"]
     rows = [[name, *[f"{value:.1f}"] * len(table.environments), "", ""] for name, value in table.constants.items()]
     for row in table.rows:
-        if row.name not in summary:
-            continue
-        found = summary[row.name]
-        cells = [_percent(found[name]) for name in table.environments]
-        seeds = str(found[table.environments[-1]]["seeds"])
-        rows.append([row.name, *cells, seeds, _published(table.published.get(row.name))])
-    lines_of_table = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines_of_table)
+        if found := summary.get(row.name):
+            cells = [_percent(found[name]) for name in table.environments]
+            seeds = str(found[table.environments[-1]]["seeds"])
+            rows.append([row.name, *cells, seeds, _published(table.published.get(row.name))])
+    return markdown(header, rows)
 
 
-def _small_batch_settings(table: Table, lines: Sequence[Line]) -> str:
-    there = {line["config"]["row"] for line in lines}
+def _small_batch_settings(table: Table, results: Sequence[Result]) -> str:
+    there = {result["name"] for result in results}
     return "; ".join(
         f"{row.name} has " + ", ".join(f"{name} {value:g}" for name, value in row.small_batch.items())
         for row in table.rows
@@ -151,60 +145,51 @@ def _percent(found: Mapping[str, float]) -> str:
     return f"{100 * found['mean']:.1f}{spread} ({100 * found['se']:.1f})"
 
 
-def _published(figures: Figures | None) -> str:
-    if not figures or UNSEEN not in figures:
+def _published(values: Published | None) -> str:
+    if not values or UNSEEN not in values:
         return ""
-    mean, deviation = figures[UNSEEN]
+    mean, deviation = values[UNSEEN]
     text = f"{mean:.1f}" + (f" ± {deviation:.1f}" if deviation is not None else "")
-    others = [f"{name[2:]}: {value:.1f}" for name, (value, _) in figures.items() if name != UNSEEN]
+    others = [f"{name[2:]}: {value:.1f}" for name, (value, _) in values.items() if name != UNSEEN]
     return text + (f" ({', '.join(others)})" if others else "")
 
 
-def _selection(table: Table, all_lines: Lines, folder: Path) -> list[str]:
+def _selection(table: Table, results: Sequence[Result]) -> list[str]:
     """What each rule chose among the trials of a search, and how that does."""
-    lines = all_lines.read(file_of(table))
-    trials: dict[tuple, list[Line]] = defaultdict(list)
-    chosen: dict[tuple, dict[str, list[Line]]] = defaultdict(lambda: defaultdict(list))
-    for line in lines:
-        if line["config"]["row"].endswith(", chosen"):
-            chosen[_setting(line)][line["config"]["row"]].append(line)
-        else:
-            trials[_setting(line)].append(line)
-    rows = searched(table)
+    trials: dict[tuple, list[Result]] = defaultdict(list)
+    chosen: dict[tuple, list[Result]] = defaultdict(list)
+    for result in results:
+        (chosen if result["name"].endswith(", chosen") else trials)[_setting(result)].append(result)
     sections = []
     for setting, found in trials.items():
-        header = ["", "trials", "rule", "validation, worst", *table.environments, "seeds", "chosen"]
-        cells = []
-        for (row, rule), trial in choices(table, rows, found).items():
-            name = trial["config"]["row"]
-            again = chosen[setting].get(f"{name}, chosen", [])
-            summary = summarize([_result(line) for line in again]).get(f"{name}, chosen", {})
-            count = sum(line["config"]["row"].startswith(f"{row}, trial ") for line in found)
-            cells.append(
+        summary, rows = summarize(chosen[setting]), []
+        for (row, rule), trial in choices(table, searched(table), found).items():
+            again = summary.get(f"{trial['name']}, chosen", {})
+            rows.append(
                 [
                     row,
-                    str(count),
+                    str(sum(result["name"].startswith(f"{row}, trial ") for result in found)),
                     rule,
                     f"{100 * worst_accuracy(trial):.1f}",
-                    *(_percent(summary[e]) if summary else "" for e in table.environments),
-                    str(len(again)),
-                    _hyperparameters(trial["config"]),
+                    *(_percent(again[name]) if again else "" for name in table.environments),
+                    str(again[table.environments[-1]]["seeds"] if again else 0),
+                    _hyperparameters(trial["settings"]),
                 ]
             )
-        table_lines = [header, ["---", "---:", "---"] + ["---:"] * (len(header) - 4) + ["---"], *cells]
+        header = ["", "trials", "rule", "validation, worst", *table.environments, "seeds", "chosen"]
         sections += [
             f"### Selection. {_name_of(setting)}",
             f"Random search with the same number of trials for every algorithm, one seed each, and what each rule of "
-            f"`hf_metairm.paper.selection` ({', '.join(f'`{name}`' for name in RULES)}) chooses, trained anew "
+            f"`hf_metairm.experiments.selection` ({', '.join(f'`{name}`' for name in RULES)}) chooses, trained anew "
             f"with other seeds. `invariance` and `calibration` choose among the trials whose validation accuracy in "
             f"the worst training environment is within {100 * MARGIN:.0f} points of the best. Only `oracle` sees "
             f"p = 0.9.",
-            "\n".join("| " + " | ".join(line) + " |" for line in table_lines),
+            markdown(header, rows, left=(0, 2, len(header) - 1)),
         ]
     return sections
 
 
-def _hyperparameters(config: Mapping[str, Any]) -> str:
+def _hyperparameters(settings: Mapping[str, Any]) -> str:
     short = {
         "learning_rate": "lr",
         "l2_regularization": "L2",
@@ -213,9 +198,9 @@ def _hyperparameters(config: Mapping[str, Any]) -> str:
         "inner_learning_rate": "α",
         "std_loss_weight": "λ",
     }
-    texts = [f"hidden {config['hidden_size']}"]
+    texts = [f"hidden {settings['hidden_size']}"]
     return ", ".join(
-        texts + [f"{short[name]} {value:.3g}" for name, value in config["fields"].items() if name in short]
+        texts + [f"{short[name]} {value:.3g}" for name, value in settings["fields"].items() if name in short]
     )
 
 

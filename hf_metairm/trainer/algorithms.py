@@ -99,8 +99,17 @@ class _Trainers(Mapping[str, tuple[type[EnvironmentTrainer], Any]]):
 def _made_for(algorithm: type[Algorithm]) -> tuple[type[EnvironmentTrainer], type]:
     bases = (EnvironmentSettings, algorithm.Settings, TrainingArguments)
     config: type = dataclass(make_dataclass(f"{algorithm.__name__}Config", [], bases=bases))
+    config.__module__ = __name__
     members = {"algorithm_class": algorithm, "config_class": config, "__doc__": algorithm.__doc__}
-    return type(f"{algorithm.__name__}Trainer", (EnvironmentTrainer,), members), config
+    return type(f"{algorithm.__name__}Trainer", (EnvironmentTrainer,), {**members, "__module__": __name__}), config
 
 
 ALGORITHMS = _Trainers()
+
+
+def __getattr__(name: str) -> type:
+    """What was made for an algorithm, by its class's name: that is how a checkpoint's arguments name their Config."""
+    for made in (kind for pair in ALGORITHMS.values() for kind in pair):
+        if (made.__module__, made.__name__) == (__name__, name):
+            return made
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

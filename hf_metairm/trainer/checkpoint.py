@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -44,8 +43,7 @@ class CheckpointedState(Trainer):
                 f"{checkpoint} holds no {self.algorithm.state_name} ({STATE_FILE}), without which a resumed run is "
                 f"another: {self.algorithm.without_state}."
             )
-        device: Any = str(self.args.device)
-        with safe_open(file, framework="pt", device=device) as state:
-            tensors = {name: state.get_tensor(name) for name in state.keys()}  # noqa: SIM118
+        with safe_open(file, framework="pt") as state:
+            tensors = {name: state.get_tensor(name).to(self.args.device) for name in state.keys()}  # noqa: SIM118
             names = json.loads((state.metadata() or {}).get("environments", "[]"))
         self.algorithm.load_state_dict(tensors, names)

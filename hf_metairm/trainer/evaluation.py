@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,12 @@ class EnvironmentResult:
     loss: float | None
     metrics: dict[str, Any]
     dataset: str | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The metrics that are numbers, or the loss where there is none."""
+        found = {k: float(v) for k, v in self.metrics.items() if isinstance(v, Real) and not isinstance(v, bool)}
+        return found or ({} if self.loss is None else {LOSS.name: self.loss})
 
 
 class EnvironmentEvaluation(Trainer):

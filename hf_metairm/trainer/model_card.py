@@ -28,7 +28,7 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
             itself too; `trainer.card_details.dataset = "reviews of four sites"` for example.
     """
 
-    args: Any
+    args: Any  # an `EnvironmentConfig`
     card_details: CardDetails
 
     def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
@@ -44,9 +44,8 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
         The results are those of the last `evaluate()`; with one process an evaluation that is lacking is made up for,
         with several call `evaluate()` on all of them first. Names are escaped wherever they come from.
 
-        Args:
-            args, details: what a Trainer cannot know, see [`CardDetails`]: `language`, `license`, `tags` and so on, in
-                its order or by name. What is not given is that of `card_details`.
+        It takes the fields of [`CardDetails`] (`language`, `license`, `tags` and so on), in its order or by name; what
+        is not given is that of `card_details`.
         """
         given = CardDetails(*args, **details)
         if self.args.world_size == 1:
@@ -80,7 +79,7 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
         shares = {name: majority_shares(part, self.args.environment_column) for name, part in parts.items()}
         for r in self.results or []:
             majority = shares.get(r.dataset, {}).get(r.environment)
-            yield CardResult(r.environment, r.rows, r.metrics, r.dataset, majority)
+            yield CardResult(r.environment, r.rows, r.numbers, r.dataset, majority)
 
     def _evaluate_for_card(self) -> None:
         if self.eval_dataset is not None and self.results is None:
@@ -88,14 +87,14 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
 
 
 def majority_shares(dataset: Any, environment_column: str) -> dict[str | None, float]:
-    """The share of the most frequent class in each environment of a dataset; nothing where classes are no integers."""
-    columns = column_names(dataset) if hasattr(dataset, "__len__") else []
+    """The share of the most frequent class in each environment of a dataset; nothing where a row has not one."""
+    columns = column_names(dataset) if hasattr(dataset, "column_names") else []
     label = next((c for c in ("labels", "label", "label_ids") if c in columns), None)
-    if label is None or not hasattr(dataset, "column_names"):
+    if label is None:
         return {}
-    rows = dataset.with_format("numpy", columns=[label])[:] if hasattr(dataset, "with_format") else dataset
-    labels = np.asarray(rows[label])
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or not len(labels) or labels.min() < 0:
+    try:
+        labels = read_environments(dataset, label).ids  # Classes are read as environments are.
+    except ValueError:
         return {}
     places: Mapping[str | None, np.ndarray] = {None: np.ones(len(labels), bool)}
     if environment_column in columns:

@@ -10,8 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from transformers import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import has_length
 
-from ..cards.measure import Measure
+from ..metrics import metric_named
 from .progress_streams import printing_above
 from .progress_view import Snapshot, evaluation_lines, line, table
 
@@ -37,6 +38,7 @@ class EnvironmentProgress(ProgressCallback):
         self._terminal = ExitStack()
         self._training = False
         self._evaluated_at: int | None = None
+        self._loader: Any = None
 
     @property
     def is_drawn(self) -> bool:
@@ -83,6 +85,7 @@ class EnvironmentProgress(ProgressCallback):
     ) -> None:
         """Take the results."""
         super().on_evaluate(args, state, control, **kwargs)
+        self._loader = None
         if not self._training:
             return
         shown = self.snapshot
@@ -95,12 +98,12 @@ class EnvironmentProgress(ProgressCallback):
 
     def _take_results(self, metrics: dict[str, float]) -> bool:
         shown, trained = self.snapshot, getattr(self.trainer.environments, "names", ())
-        found = [r for r in self.trainer.found if r.environment is not None and r.metrics]
+        found = [r for r in self.trainer.found if r.environment is not None and r.numbers]
         for result in found:
             dataset = result.dataset or _dataset_of(metrics)
             name = f"{dataset}/{result.environment}" if dataset else result.environment
-            shown.measure = Measure.named(next(iter(result.metrics)))
-            shown.results[name] = result.metrics[shown.measure.name]
+            shown.metric = metric_named(next(iter(result.numbers)))
+            shown.results[name] = result.numbers[shown.metric.name]
             if trained and result.environment not in trained:
                 shown.unseen.add(name)
         return bool(found)
@@ -108,14 +111,19 @@ class EnvironmentProgress(ProgressCallback):
     def on_prediction_step(
         self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
     ) -> None:
-        """Count batches: in the table during training, in a bar of their own outside it."""
-        if not self._training:
-            if self.is_drawn:
-                super().on_prediction_step(args, state, control, eval_dataloader=eval_dataloader, **kwargs)
-            return
-        done = 1 if self.snapshot.evaluating is None else self.snapshot.evaluating[0] + 1
-        total = len(eval_dataloader) if hasattr(eval_dataloader, "__len__") else None
-        self.snapshot.evaluating = (done, total)
+        """
+        Count batches: in the table during training, in a bar of their own outside it. Every environment has its own
+        DataLoader, so the total grows.
+        """
+        more = len(eval_dataloader) if eval_dataloader is not self._loader and has_length(eval_dataloader) else 0
+        self._loader = eval_dataloader
+        if self._training:
+            done, total = self.snapshot.evaluating or (0, 0)
+            self.snapshot.evaluating = (done + 1, total + more)
+        elif self.is_drawn:
+            if self.prediction_bar is not None and self.prediction_bar.total is not None:
+                self.prediction_bar.total += more
+            super().on_prediction_step(args, state, control, eval_dataloader=eval_dataloader, **kwargs)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leave the last table where it stands."""

@@ -11,14 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..cards.measure import Measure
+from ..metrics import Metric
 
 
 LONGEST_NAME, LONGEST_IN_A_ROW = 22, 60
 UNSEEN = " (unseen)"
 MOST_IN_A_LINE = 6
 BESIDE_A_NAME = 34  # columns of the table that are not the name's
-AROUND = 9  # lines that are not environments: steps, figures, worst, the table's frame, and one to spare
+AROUND = 9  # lines that are not environments: steps, loss and σ, worst, the table's frame, and one to spare
 
 
 @dataclass
@@ -32,10 +32,11 @@ class Snapshot:
         loss (`float`, *optional*), gradient_norm (`float`, *optional*): as last logged.
         risks (`dict[str, float]`): by training environment, as last logged.
         sigma (`float`, *optional*), sigma_of (`str`): the standard deviation, and of what.
-        measure ([`Measure`]): the metric of the results.
+        metric ([`Metric`]): the metric of the results.
         results (`dict[str, float]`), evaluated_at (`int`): of the last evaluation, by environment; its step.
         unseen (`set[str]`): which of them training does not see.
-        evaluating (`tuple[int, int]`, *optional*): batches done and in all while an evaluation runs.
+        evaluating (`tuple[int, int]`, *optional*): batches done and in all while an evaluation runs; 0 in all where
+            that is not known.
     """
 
     step: int = 0
@@ -47,11 +48,11 @@ class Snapshot:
     risks: dict[str, float] = field(default_factory=dict)
     sigma: float | None = None
     sigma_of: str = "risks"
-    measure: Measure = field(default_factory=lambda: Measure("results"))
+    metric: Metric = field(default_factory=lambda: Metric("results"))
     results: dict[str, float] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
     evaluated_at: int = 0
-    evaluating: tuple[int, int | None] | None = None
+    evaluating: tuple[int, int] | None = None
 
     @property
     def time_left(self) -> str:
@@ -69,8 +70,8 @@ class Snapshot:
     @property
     def worst(self) -> str:
         """Which metric the last evaluation found worst, and where."""
-        name = self.measure.worst(self.results)
-        return f"worst {self.measure.title} {self.measure.words(self.results[name])} in {self.name(name)}"
+        name = self.metric.worst(self.results)
+        return f"worst {self.metric.title} {self.metric.words(self.results[name])} in {self.name(name)}"
 
 
 def shorten(name: str, longest: int = LONGEST_NAME) -> str:
@@ -95,14 +96,14 @@ def line(shown: Snapshot) -> str:
 
 def evaluation_lines(shown: Snapshot) -> str:
     """An evaluation as one line; where the environments are many or their names long, with a line for each."""
-    measure, results = shown.measure, shown.results
-    mean = measure.words(sum(results.values()) / len(results))
+    metric, results = shown.metric, shown.results
+    mean = metric.words(sum(results.values()) / len(results))
     first = f"step {shown.step}/{shown.steps}  evaluation: {shown.worst}, mean {mean}"
     if len(results) <= MOST_IN_A_LINE and max(map(len, results)) <= LONGEST_NAME:
-        return "  ".join([first, *(f"{shown.name(name)} {measure.words(value)}" for name, value in results.items())])
+        return "  ".join([first, *(f"{shown.name(name)} {metric.words(value)}" for name, value in results.items())])
     names = {name: shown.name(name, longest=LONGEST_IN_A_ROW) for name in results}
     width = max(map(len, names.values()))
-    return "\n".join([first, *(f"  {names[name]:{width}}  {measure.words(results[name])}" for name in results)])
+    return "\n".join([first, *(f"  {names[name]:{width}}  {metric.words(results[name])}" for name in results)])
 
 
 def together(shown: Snapshot) -> str:
@@ -157,14 +158,14 @@ def _environments(shown: Snapshot, names: list[str], most: int, longest: int) ->
     environments.add_column("risk", justify="right", no_wrap=True, min_width=7)
     worst = None
     if shown.results:
-        environments.add_column(Text(shown.measure.heading), justify="right", no_wrap=True, min_width=11)
-        worst = shown.results[shown.measure.worst(shown.results)]
+        environments.add_column(Text(shown.metric.heading), justify="right", no_wrap=True, min_width=11)
+        worst = shown.results[shown.metric.worst(shown.results)]
     for name in kept:
         risk, value = shown.risks.get(name), shown.results.get(name)
         cells: list[RenderableType] = [Text(shown.name(name, longest)), "" if risk is None else f"{risk:.4f}"]
         if shown.results:
             mark = " ←" if value == worst else "  "
-            cells.append("" if value is None else f"{shown.measure.number(value)}{mark}")
+            cells.append("" if value is None else f"{shown.metric.number(value)}{mark}")
         environments.add_row(*cells)
     if len(kept) < len(names):
         environments.add_row(Text(f"and {len(names) - len(kept)} of lower risk", style="italic"))

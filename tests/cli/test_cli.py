@@ -91,7 +91,7 @@ def test_train_launches_the_job_and_overrides_its_settings(tmp_path):
     assert result["steps"] == 2
     assert result["settings"]["std_loss_weight"] == 5
     assert result["seed"] == 3
-    assert set(result["accuracy"]) == {f"p=0.{k}" for k in range(1, 10)}
+    assert set(result["test"]) == {f"p=0.{k}" for k in range(1, 10)}
     assert "p=0.9" in done.stdout
 
     wrong = hf_metairm("train", *options, "--inner_stepps", "3")

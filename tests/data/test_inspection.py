@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from hf_metairm.cli.build_dataset import build_dataset, parse_field
 from hf_metairm.cli.inspect import inspect
-from hf_metairm.data.causal import causal_prediction
-from hf_metairm.data.inspection import inspect_dataset
+from hf_metairm.inspection import inspect_dataset
+from hf_metairm.inspection.causal import causal_prediction
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,37 @@ def test_cues_that_differ_are_told_from_those_that_do_not(made):
     assert shortcut.strength["b"] == pytest.approx(0.4, abs=0.08)
     assert shortcut.p_value < 1e-20
     assert json.loads(json.dumps(report.to_dict()))["environments"][0]["rows"] == 2000
+
+
+def test_a_mark_planted_at_the_start_is_shown_as_it_is_written(made):
+    rng = np.random.default_rng(2)
+    mark = np.where(rng.random(len(made)) < np.where(np.array(made["environment"][:]) == "a", 0.95, 0.6), 1, 0)
+    label = np.array(made["label"][:])
+    texts = [f"{'[B]' if m == y else '(a)'} {t}" for m, y, t in zip(mark, label, made["text"][:])]
+    marked = made.select_columns(["label", "environment"]).add_column("text", texts)
+    report = inspect_dataset(marked, most_cues=30)
+    assert "starts with '[B]'" in {cue.what for cue in report.differing}
+
+
+def test_unseen_environments_are_left_out(made, app, tmp_path):
+    report = inspect_dataset(made, unseen_environments=["b"])
+    assert [share.name for share in report.environments] == ["a"]
+    with pytest.raises(ValueError, match="No rows of environment 'c'; there are a, b"):
+        inspect_dataset(made, unseen_environments=["c"])
+    with pytest.raises(ValueError, match="Every environment is unseen"):
+        inspect_dataset(made, unseen_environments=["a", "b"])
+    made.select_columns(["text", "label", "environment"]).to_csv(tmp_path / "rows.csv")
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path / "rows.csv"), "--unseen_environments", "b", "--json"])
+    assert [share["name"] for share in json.loads(result.stdout)["environments"]] == ["a"]
+
+
+def test_many_sites_that_come_in_turn_are_all_measured(made, monkeypatch):
+    monkeypatch.setattr("hf_metairm.inspection.dataset.CUE_ROWS", 400)
+    turn = made.remove_columns("environment").add_column("environment", [f"s{i % 100}" for i in range(len(made))])
+    report = inspect_dataset(turn)
+    assert len(report.environments) == 100
+    assert len(report.warnings) < 15
+    assert "95 more environments are tiny." in report.warnings
 
 
 def test_chance_differences_are_rarely_called_differences():

@@ -99,6 +99,19 @@ def test_sst2_folders(tmp_path, kind):
     assert "SST-2" not in builder.info.description
 
 
+def test_sst2_is_taken_from_among_the_tasks_of_glue(tmp_path):
+    for task in ("CoLA", "SST-2", "QNLI"):
+        (tmp_path / task).mkdir()
+        _write_sst2(tmp_path / task, "tsv")
+    (tmp_path / "CoLA" / "train.tsv").write_text("gj04\t1\t\tOther sentences.\n")
+    builder = PunctuatedSST2("clean", source=tmp_path, cache_dir=tmp_path / "cache")
+    builder.download_and_prepare()
+    assert builder.as_dataset("test").num_rows == 9 * 80
+    (tmp_path / "SST-2").rename(tmp_path / "STS")
+    with pytest.raises(ValueError, match=r"in several folders \(.*CoLA.*\): name the one of sst2"):
+        PunctuatedSST2("clean", source=tmp_path, cache_dir=tmp_path / "cache").download_and_prepare()
+
+
 def test_one_file_of_sentences(tmp_path):
     rows = [f"sentence number {i} is here .\t{i % 2}" for i in range(200)]
     (tmp_path / "mine.tsv").write_text("\n".join(["sentence\tlabel", *rows]), encoding="utf-8")

@@ -1,5 +1,6 @@
 """One list of datasets: what is added to it is found by the commands, the messages and the cards."""
 
+import importlib
 import sys
 
 import datasets
@@ -13,59 +14,12 @@ from hf_metairm.data import DATASETS
 from hf_metairm.data.registry import DatasetRegistry
 
 
-TOY = """
-from dataclasses import dataclass
-from hf_metairm.data.builder import EnvironmentDatasetBuilder
-from hf_metairm.data.config import EnvironmentDatasetConfig
-from hf_metairm.data.description import DatasetDescription
-from hf_metairm.data.draws import flips
-from hf_metairm.data.registry import DATASETS
-from hf_metairm.data.sources import SourceSpec
-import datasets, numpy as np
-
-class Numbers:
-    def __init__(self, values):
-        self.values = values
-    def __len__(self):
-        return len(self.values)
-    def take(self, rows):
-        return Numbers(self.values[rows])
-
-@DATASETS.register
-class Toy(EnvironmentDatasetBuilder):
-    TITLE = "toy"
-    SUMMARY = "Parities whose word follows the label with probability 1 - p in environment p"
-    ROWS = "numbers"
-    CUES = {"word": ("odd", "even")}
-    BUILDER_CONFIG_CLASS = EnvironmentDatasetConfig
-    BUILDER_CONFIGS = [EnvironmentDatasetConfig(name="plain", description="All there is.")]
-    SOURCES = SourceSpec("numbers", "nobody/numbers", {"all": "x"}, ("numbers", "MIT"), "mnist.parquet",
-                         ("numbers of the package", "MIT"), lambda folder: None, "numbers")
-    def describe(self):
-        return DatasetDescription("Toy", "text-classification", "Numbers.", "- y", "Nobody.", {"word": "a word"})
-    def _features(self):
-        label = datasets.ClassLabel(names=["odd", "even"])
-        return datasets.Features({"word": datasets.Value("string"), "label": label, "clean_label": label,
-                                  "environment": datasets.Value("string")})
-    def _read(self, files):
-        return {name: Numbers(np.arange(n)) for name, n in (("train", 400), ("validation", 100), ("test", 50))}
-    def _draw(self, split, rows, p, *stream):
-        clean = 1 - rows.values % 2
-        label = clean ^ flips(self.config.seed, split, "label", n=len(rows), probability=self.config.label_noise)
-        cue = label ^ flips(self.config.seed, split, "word", *stream, n=len(rows), probability=p)
-        return {"word": [("odd", "even")[c] for c in cue], "label": label, "clean_label": clean}
-"""
-
-
 @pytest.fixture
-def toy(monkeypatch, tmp_path):
+def toy(monkeypatch):
     """A dataset in one file: under the decorator, and nothing else said anywhere."""
     monkeypatch.setattr(DATASETS, "_classes", dict(DATASETS._classes))
-    (tmp_path / "toy.py").write_text(TOY)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    __import__("toy")
-    yield
-    del sys.modules["toy"]
+    monkeypatch.delitem(sys.modules, "tests.data.toy_dataset", raising=False)
+    importlib.import_module("tests.data.toy_dataset")
 
 
 def test_every_file_holds_the_dataset_of_its_name():
@@ -105,7 +59,7 @@ def test_a_toy_is_found_everywhere(toy, tmp_path):
     builder.download_and_prepare()
     card = dataset_card([builder], "user/toy")
     assert card.data.pretty_name == "Toy"
-    assert "| `word` | a word |" in card.text
+    assert "| `word` | what the number is called |" in card.text
     train = builder.as_dataset("train").to_pandas()
     agreement = (np.array(["odd", "even"])[train.label] == train.word)[train.environment == "p=0.2"].mean()
     assert f"{agreement:.4f} ± " in card.text

@@ -177,6 +177,21 @@ def test_damaged_digits_are_refused_with_one_sentence(idx_folder, tmp_path, dama
         ColoredMNIST(source=folder, cache_dir=tmp_path / "cache").download_and_prepare()
 
 
+def test_mnist_is_told_from_its_likes(idx_folder, tmp_path):
+    both = tmp_path / "both"
+    shutil.copytree(idx_folder, both / "FashionMNIST" / "raw")
+    only = ColoredMNIST(source=both, cache_dir=tmp_path / "cache", examples_per_environment=100)
+    only.download_and_prepare()  # one set of such files: what they hold decides
+    shutil.copytree(idx_folder, both / "MNIST" / "raw")
+    assert {path.parent.parent.name for path in find_idx_files(both).values()} == {"MNIST"}
+    shutil.copytree(idx_folder, both / "mnist")
+    with pytest.raises(ValueError, match=r"in several folders \(.*\): name the one of mnist"):
+        find_idx_files(both)
+    _write_idx(idx_folder, "train-labels-idx1-ubyte.gz", (np.arange(600) % 10).astype(np.uint8))
+    with pytest.raises(ValueError, match="as many rows of each class as of any other, as Fashion-MNIST"):
+        ColoredMNIST(source=idx_folder, cache_dir=tmp_path / "cache").download_and_prepare()
+
+
 def test_missing_folders_are_refused_with_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match="is neither 'auto', 'hub' nor 'bundled', and no folder of that name"):
         ColoredMNIST(source=tmp_path / "nowhere").download_and_prepare()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import runpy
 import shlex
 
 import pytest
@@ -11,10 +12,12 @@ import typer.main
 from accelerate.commands.launch import launch_command_parser
 from huggingface_hub.cli.hf import app as hf
 from packaging.requirements import Requirement
+from transformers import HfArgumentParser
 
 from hf_metairm.cli import app
 from hf_metairm.experiments.comparison import ComparisonArguments
 from hf_metairm.experiments.settings import read_settings
+from hf_metairm.trainer import ALGORITHMS
 
 from .pages import PAGES, ROOT, commands, name_of
 
@@ -48,10 +51,11 @@ def check_launch(words: list[str]) -> None:
     assert job.config_file is None or (ROOT / job.config_file).is_file(), job.config_file
     script = ROOT / job.training_script
     assert script.is_file(), script
-    if "hf_metairm.experiments" in script.read_text(encoding="utf-8"):
-        check_settings(script.stem, None, job.training_script_args)
-    else:
-        assert not job.training_script_args
+    if job.training_script_args:
+        arguments = runpy.run_path(str(script), run_name="not main")["ScriptArguments"]
+        chosen = HfArgumentParser(arguments).parse_known_args(job.training_script_args)[0].algorithm
+        parser = HfArgumentParser((arguments, ALGORITHMS[chosen][1]))
+        parser.parse_args_into_dataclasses(args=[*job.training_script_args, "--output_dir", "unused"])
 
 
 def check_settings(recipe: str, config, words: list[str]) -> None:
@@ -112,7 +116,9 @@ def test_commands(page, monkeypatch):
         "hf-metairm inspekt reviews.csv",
         "hf-metairm inspect reviews.csv --environment site",
         "hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml --inner_step 3",
-        "accelerate launch trainer_examples/finetune_text.py --datasett reviews.csv",
+        "accelerate launch trainer_examples/finetune_text.py --algorithm irmv9",
+        "accelerate launch trainer_examples/finetune_text.py --maxx_steps 3",
+        "hf-metairm train --dataset reviews.csv --datasett reviews.csv",
         "accelerate launch trainer_examples/finetune.py",
         "make dinner",
         "pip install 'hf_metairm[demos]'",

@@ -8,7 +8,7 @@ import re
 import datasets
 import pytest
 
-from hf_metairm.experiments.text_data import load_own
+from hf_metairm.data import load_own
 
 from .pages import ROOT
 

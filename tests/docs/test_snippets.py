@@ -9,6 +9,7 @@ import types
 import pytest
 import torch
 
+from hf_metairm.algorithms import ALGORITHMS as REGISTERED
 from hf_metairm.experiments.finetune_text import TextArguments
 from hf_metairm.experiments.settings import read_settings
 from hf_metairm.trainer import ALGORITHMS
@@ -52,8 +53,10 @@ def begun(quick_start, folder_with_reviews, monkeypatch):
 
 @pytest.fixture
 def tilted(begun, encoder):
+    before = list(REGISTERED)
     yield run(ALGORITHM, encoder, begun)
-    ALGORITHMS.pop("tilted-erm", None)
+    for name in set(REGISTERED) - set(before):
+        del REGISTERED[name]
 
 
 def test_the_quick_start_is_short_and_the_same_in_both_places(quick_start):
@@ -70,28 +73,36 @@ def test_page(page, encoder, begun):
 def test_the_worked_algorithm_is_short_and_known_by_its_name(tilted):
     assert len([line for line in snippets(ALGORITHM, "python")[0].text.splitlines() if line.strip()]) < 60
     assert tilted["trainer"].state.global_step == 2
-    assert tilted["trainer"].objective_description().formula.endswith("t = 5")
+    assert tilted["trainer"].algorithm.describe().formula.endswith("t = 5")
     settings = read_settings(TextArguments, ["--algorithms", "erm", "tilted-erm", "--tilt", "5"])
     assert settings.config("tilted-erm", output_dir="unused").tilt == 5
-    with pytest.raises(ValueError, match="tilt=0 will not do"):
+    with pytest.raises(ValueError, match="tilt=0 is refused"):
         tilted["TiltedConfig"]("unused", tilt=0)
 
 
-@pytest.mark.parametrize("name", ["TiltedTrainer", "DecoupledTrainer"])
-def test_the_worked_algorithms_leave_the_gradients_of_their_formulas(name, tilted, tmp_path):
-    config = tilted["TiltedConfig"] if name == "TiltedTrainer" else tilted["EnvironmentConfig"]
+@pytest.mark.parametrize(("number", "file"), [(0, "tilted.py"), (2, "decoupled.py")])
+def test_the_worked_algorithms_are_the_files_that_are_tested(number, file):
+    text = snippets(ALGORITHM, "python")[number].text
+    assert text.startswith("from __future__")
+    assert (ROOT / "tests" / "algorithms" / file).read_text(encoding="utf-8").endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("tilted-erm", {"tilt": 2.0}), ("spectral-decoupling", {})], ids=["tilted", "decoupled"]
+)
+def test_the_worked_algorithms_leave_the_gradients_of_their_formulas(name, options, tilted, tmp_path):
+    trainer_class, config_class = ALGORITHMS[name]
     model, data = model_and_data("bert", environments=3)
     model.eval()
-    options = {"tilt": 2.0} if name == "TiltedTrainer" else {}
-    trainer = tilted[name](model, arguments(tmp_path, config, **options), train_dataset=data)
-    rows, ids = trainer.prepare_rows(next(iter(trainer.get_train_dataloader())))
-    batches = {e: {k: v[ids == e] for k, v in rows.items()} for e in range(3)}
+    trainer = trainer_class(model, arguments(tmp_path, config_class, **options), train_dataset=data)
+    batches = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
+    assert len(batches) == 3
     trainer.accumulate_gradient(model, {e: [batch] for e, batch in batches.items()})
     found = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     model.zero_grad()
     outputs = [model(**batch) for batch in batches.values()]
     risks = torch.stack([o.loss for o in outputs])
-    if name == "TiltedTrainer":
+    if name == "tilted-erm":
         objective = torch.exp(2.0 * risks).mean().log() / 2.0
     else:
         objective = (risks + torch.stack([0.05 * o.logits.square().sum(1).mean() for o in outputs])).mean()

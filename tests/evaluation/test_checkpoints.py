@@ -31,7 +31,6 @@ from hf_metairm.cli import app
 from hf_metairm.data.tensors import image_tensors
 from hf_metairm.evaluation import evaluate_checkpoint
 from hf_metairm.evaluation.report import print_evaluation, write_evaluation
-from hf_metairm.experiments.text_model import choose_trainable, load_classifier
 from hf_metairm.models import (
     BagOfEmbeddingsClassifier,
     BagOfEmbeddingsConfig,
@@ -39,6 +38,7 @@ from hf_metairm.models import (
     ColoredMNISTConfig,
     word_tokenizer,
 )
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier
 
 from ..models.tiny import save_tiny_encoder
 from ..trainer.toys import arguments

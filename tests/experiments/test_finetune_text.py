@@ -57,8 +57,8 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     assert "one seed, ± standard error of the test set" in printed
     results = json.loads((tmp_path / "results.json").read_text())
     assert [r["name"] for r in results] == ["erm", "meta-irm"]
-    assert set(results[1]["accuracy"]) == {"north", "south", "east"}
-    assert results[1]["rows"]["east"] == 40, "all rows of the unseen environment are tested on"
+    assert set(results[1]["test"]) == {"north", "south", "east"}
+    assert results[1]["test"]["east"]["rows"] == 40, "all rows of the unseen environment are tested on"
     assert {"risk_north", "risk_south", "meta_loss_std", "grad_norm"} <= set(results[1]["history"][0])
     assert (tmp_path / "accuracy.png").exists()
     # The checkpoint, loaded as anybody would, is right as often as the result says.
@@ -72,7 +72,7 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     with torch.no_grad():
         predicted = model(**tokens).logits.argmax(-1).tolist()
     right = sum(["bad", "good"][k] == row["stars"] for k, row in zip(predicted, east)) / len(east)
-    assert right == pytest.approx(results[1]["accuracy"]["east"])
+    assert right == pytest.approx(results[1]["test"]["east"]["accuracy"])
     if trainable != "lora":
         assert model.config.id2label == {0: "bad", 1: "good"}
     # The folder is ready to be pushed: its card and figures are of this run, without the names of folders.
@@ -80,7 +80,7 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     assert card.data.library_name == ("peft" if trainable == "lora" else "transformers")
     assert ("lora" in card.data.tags) == (trainable == "lora")
     assert {r.dataset_args["environment"]: r.metric_value for r in card.data.eval_results} == pytest.approx(
-        results[1]["accuracy"], abs=1e-6
+        {name: found["accuracy"] for name, found in results[1]["test"].items()}, abs=1e-6
     )
     assert "| `east` | 40 |" in card.text
     assert "`reviews.csv`" in card.text
@@ -99,6 +99,32 @@ def test_a_result_that_is_there_is_kept_and_another_setting_is_another_run(folde
     assert json.loads((tmp_path / "results.json").read_text()) == first
     main([*base, "--learning_rate", "0.5"])
     assert json.loads((tmp_path / "results.json").read_text())[0]["history"] != first[0]["history"]
+
+
+def test_another_setting_replaces_no_result_and_the_table_keeps_every_algorithm(folder, reviews, tmp_path):
+    base = words(folder, reviews, tmp_path, "--trainable", "head")
+    main([*base, "--algorithms", "erm"])
+    weights = (tmp_path / "erm-seed0" / "model.safetensors").read_bytes()
+    main([*base, "--algorithms", "v-rex"])
+    assert "| erm |" in (tmp_path / "table.md").read_text()
+    assert "| v-rex |" in (tmp_path / "table.md").read_text()
+    main([*base, "--algorithms", "erm", "--learning_rate", "0.5"])
+    table = (tmp_path / "table.md").read_text()
+    assert "| erm, learning\\_rate 0.5 |" in table
+    assert "| v-rex |" in table
+    assert "east (unseen)" in table
+    assert len(json.loads((tmp_path / "results.json").read_text())) == 3
+    assert (tmp_path / "erm-seed0" / "model.safetensors").read_bytes() == weights
+    assert (tmp_path / "erm-seed0-2" / "model.safetensors").read_bytes() != weights
+
+
+def test_a_token_is_written_nowhere(folder, reviews, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "another")
+    main(words(folder, reviews, tmp_path, "--trainable", "head", "--hub_token", "hf_secret", "--save_steps", "1"))
+    assert os.environ["HF_TOKEN"] == "hf_secret"
+    written = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {"settings.json", "results.json", "runs.jsonl", "training_args.bin"} <= {file.name for file in written}
+    assert [file for file in written if b"hf_secret" in file.read_bytes()] == []
 
 
 def test_runs_are_reproducible_and_seeds_differ(folder, reviews, tmp_path):
@@ -170,7 +196,7 @@ def test_on_a_file_with_no_more_than_its_columns_named(folder, reviews, tmp_path
          "--model_name_or_path", str(folder), "--output_dir", str(tmp_path), "--max_steps", "2", "--use_cpu", "true"]
     )  # fmt: skip
     results = json.loads((tmp_path / "results.json").read_text())
-    assert set(results[1]["accuracy"]) == {"north", "south", "east"}, "three sites share a batch"
+    assert set(results[1]["test"]) == {"north", "south", "east"}, "three sites share a batch"
 
 
 def test_a_file_that_is_not_there(tmp_path, capsys):

@@ -6,7 +6,8 @@ import pytest
 from transformers import TrainerCallback
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer
-from hf_metairm.experiments.runs import Run, carry_out_run
+from hf_metairm.experiments.run import Run
+from hf_metairm.experiments.training import train_run
 
 from ..trainer import toys
 
@@ -27,5 +28,5 @@ def test_signals_are_given_back_when_training_fails(tmp_path):
         return trainer
 
     with pytest.raises(RuntimeError, match="a step failed"):
-        carry_out_run(Run("erm", 0, {}, make_trainer), tmp_path)
+        train_run(Run("erm", {"seed": 0}), tmp_path, make_trainer, lambda trainer: {})
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -7,7 +7,7 @@ import pytest
 from hf_metairm.experiments.finetune_text import TextArguments
 from hf_metairm.experiments.settings import read_settings
 from hf_metairm.experiments.train_colored_mnist import ColoredMNISTArguments
-from hf_metairm.paper.experiments import TABLES
+from hf_metairm.paper.tables import TABLES
 
 
 CONFIGS = Path(__file__).parents[2] / "trainer_examples" / "configs"
@@ -84,3 +84,36 @@ def test_the_config_of_all_of_mnist_has_the_settings_of_the_paper_table(tmp_path
         assert config.max_steps == row.steps
         assert settings.arguments.hidden_size == row.hidden_size
         assert {field: getattr(config, field) for field in row.fields} == row.fields
+
+
+SITES = ["010", "no", "null", "1e3", "true", "0x10", "-north"]
+
+
+def test_text_on_the_command_line_stays_what_it_is(tmp_path):
+    words = ["--text_column", "010", "--dataset=no", "--selection_rule", "1e3", "--unseen_environments"]
+    read = settings(tmp_path, "dataset: x", *words, *SITES[:-1]).arguments
+    assert (read.text_column, read.dataset, read.selection_rule) == ("010", "no", "1e3")
+    assert read.unseen_environments == SITES[:-1]
+    assert settings(tmp_path, "dataset: x", "--unseen_environments=-north").arguments.unseen_environments == ["-north"]
+
+
+def test_text_in_the_file_stays_what_it_is(tmp_path):
+    text = f"dataset: 010\nselection_rule: null\ndataset_config:\nunseen_environments: [{', '.join(SITES[:-1])}]"
+    read = settings(tmp_path, text).arguments
+    assert (read.dataset, read.selection_rule, read.dataset_config) == ("010", None, None)
+    assert read.unseen_environments == SITES[:-1]
+
+
+def test_a_setting_is_the_same_wherever_it_stands(tmp_path):
+    text = "learning_rate: 1e-3\nmax_steps: 7\nuse_cpu: yes\nlr_scheduler_kwargs: {num_cycles: 2, min: 1.5}"
+    words = ["--learning_rate", "0.001", "--max_steps", "7", "--use_cpu", "--lr_scheduler_kwargs"]
+    one = settings(tmp_path, text)
+    two = settings(tmp_path, "dataset: x", *words, '{"num_cycles": 2, "min": 1.5}')
+    assert one.fields == two.fields
+    assert one.config("erm", output_dir=str(tmp_path)).lr_scheduler_kwargs == {"num_cycles": 2, "min": 1.5}
+
+
+def test_algorithms_in_the_file_may_be_a_list(tmp_path):
+    assert settings(tmp_path, "algorithms: [v-rex, erm]").algorithms == ["v-rex", "erm"]
+    with pytest.raises(ValueError, match="The settings file says erm: fast, where lines"):
+        settings(tmp_path, "algorithms: {erm: fast}")

@@ -55,7 +55,7 @@ def test_checkpointing_and_sdpa_equal_exact_without_them():
     model.config.attention_probs_dropout_prob = 0.0
     for layer in model.bert.encoder.layer:
         layer.attention.self.dropout.p = 0.0
-    model.activation_checkpointing_enable()
+    model.gradient_checkpointing_enable()
     runs = 0
 
     def count(module, args, output):

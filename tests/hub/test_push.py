@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
 from hf_metairm.cards.push import push_folder
 from hf_metairm.cli import app
-from hf_metairm.experiments.text_model import choose_trainable, load_classifier
 from hf_metairm.models import (
     BagOfEmbeddingsClassifier,
     BagOfEmbeddingsConfig,
@@ -28,6 +27,7 @@ from hf_metairm.models import (
     ColoredMNISTConfig,
     word_tokenizer,
 )
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier
 
 from ..models.tiny import save_tiny_encoder
 
@@ -146,7 +146,7 @@ def test_from_a_dataset_on_the_hub_to_a_model_that_loads_without_this_package(en
     results = {found.dataset_split: found for found in card.data.eval_results}
     assert results.keys() == {"rome", "paris", "berlin"}
     assert f'model_id = "{name}"' in card.text, "whoever copies the lines loads this model"
-    assert set(MetaIRMTrainer._tag_names) <= set(card.data.tags)
+    assert {*trainer.algorithm.tags, "meta-irm", "hf-metairm"} <= set(card.data.tags)
 
     found = in_a_fresh_process(local_hub, ELSEWHERE, name, json.dumps(WORDS))
     model = trainer.model.eval()

@@ -44,6 +44,15 @@ def connect(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
         HF_STORED_TOKENS_PATH=str(home / "stored_tokens"),
         AGENT_HARNESSES_PATH=str(home / ".agent_harnesses.json"),
     )
+    # Before version 2 cards are checked at an address that is no setting.
+    repocard = importlib.import_module("huggingface_hub.repocard")
+    session = repocard.get_session
+
+    class Session:
+        def post(self, url: str, **options):
+            return session().post(url.replace("https://huggingface.co/", f"{hub.url}/"), **options)
+
+    monkeypatch.setattr(repocard, "get_session", Session)
     # Made at import with the real endpoint; behind `huggingface_hub.create_repo` and its like.
     monkeypatch.setattr(sys.modules["huggingface_hub.hf_api"].api, "endpoint", hub.url)
     put("transformers.utils.hub", _hf_api=None)

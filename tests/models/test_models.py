@@ -11,7 +11,6 @@ from transformers import (
     GPT2ForSequenceClassification,
 )
 
-from hf_metairm.experiments.text_model import choose_trainable, load_classifier
 from hf_metairm.models import (
     ColoredMNISTClassifier,
     ColoredMNISTConfig,
@@ -19,6 +18,7 @@ from hf_metairm.models import (
     encoder_stepped_over,
     is_mean_pooled,
 )
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier
 
 from .tiny import save_tiny_encoder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from hf_metairm.experiments.text_model import resolve_model
+from hf_metairm.models.pretrained import resolve_model
 
 
 def save_tiny_encoder(folder: Path, mean_pooled: bool = True) -> Path:

@@ -54,12 +54,12 @@ def test_no_run_is_lost_and_none_doubled(tmp_path, number):
     text = (tmp_path / "colored_mnist.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert text.startswith(before)
-    assert sorted(line["config"]["row"] for line in lines) == ["erm", "erm, grey"]
+    assert sorted(line["settings"]["row"] for line in lines) == ["erm", "erm, grey"]
     assert any(line["resumed"] for line in lines)
-    erm = next(line for line in lines if line["config"]["row"] == "erm")
+    erm = next(line for line in lines if line["settings"]["row"] == "erm")
     assert erm["test"]["p=0.1"]["accuracy"] > 0.8 > 0.4 > erm["test"]["p=0.9"]["accuracy"]
     assert set(erm["test"]) == {f"p=0.{k}" for k in range(1, 10)}
-    assert os.listdir(tmp_path / "unfinished") == ["lock"]
+    assert os.listdir(tmp_path / "unfinished") == []
 
     process = start(tmp_path)
     said, _ = process.communicate(timeout=HANGS)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hf_metairm.paper.experiments import TABLES
-from hf_metairm.paper.jobs import Lines, make_job
+from hf_metairm.experiments.engine import time_left
+from hf_metairm.experiments.measure import statistics, warnings_of
+from hf_metairm.experiments.run import Run
+from hf_metairm.experiments.store import Store
+from hf_metairm.paper import run_of
 from hf_metairm.paper.report import write_report
-from hf_metairm.paper.runner import time_left
-from hf_metairm.paper.training import _warnings, statistics
+from hf_metairm.paper.tables import TABLES
 from hf_metairm.trainer import ALGORITHMS
 
 
+DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS = {"batch": "full", "source": "bundled", "word_vectors": None}
 
 
-def line_of(job, accuracy, rows=1000):
-    figures = {name: {"accuracy": accuracy, "rows": rows} for name in job.config["environments"]}
+def result_of(run, accuracy, rows=1000):
     return {
-        "config": dict(job.config),
-        "test": figures,
+        "name": run.name,
+        "seed": run.seed,
+        "settings": run.settings,
+        "test": {name: {"accuracy": accuracy, "rows": rows} for name in run.settings["environments"]},
         "validation": {"p=0.1": {"accuracy": accuracy}},
         "source": "some digits",
         "train_seconds": 2.0,
@@ -40,45 +46,30 @@ def test_every_row_is_made_of_fields_that_its_algorithm_has(tmp_path):
 
 def test_a_row_has_settings_of_its_own_where_the_batch_is_not_full(tmp_path):
     table = TABLES["ablations"]
-    full, part = (make_job(table, table.row("full"), 0, **{**SETTINGS, "batch": b}).config for b in ("full", 5000))
+    full, part = (run_of(table, table.row("full"), 0, **{**SETTINGS, "batch": b}).settings for b in ("full", 5000))
     assert (full["steps"], full["fields"]["std_loss_weight"]) == (240, 1e4)
     assert (part["steps"], part["fields"]["std_loss_weight"]) == (400, 100)
     # What an ablation changes stands in either setting.
-    part = make_job(table, table.row("no std loss"), 0, **{**SETTINGS, "batch": 5000})
-    assert (part.config["steps"], part.config["fields"]["std_loss_weight"]) == (400, 0)
-    Lines(tmp_path).append("ablations", line_of(part, 0.5))
+    part = run_of(table, table.row("no std loss"), 0, **{**SETTINGS, "batch": 5000})
+    assert (part.settings["steps"], part.settings["fields"]["std_loss_weight"]) == (400, 0)
+    Store(tmp_path).write(part, result_of(part, 0.5))
     write_report(tmp_path, tmp_path / "report.md")
     text = (tmp_path / "report.md").read_text()
     assert "| no std loss | 50.0" in text
     assert "no std loss has steps 400, penalty_anneal_steps 80, inner_learning_rate 0.1." in text
 
 
-def test_a_line_that_was_cut_off_is_left_out_and_overwritten(tmp_path):
-    lines, job = Lines(tmp_path), make_job(TABLES["k5"], TABLES["k5"].rows[0], 0, **SETTINGS)
-    lines.append("k5", line_of(job, 0.5))
-    with (tmp_path / "k5.jsonl").open("a") as file:
-        file.write('{"config": {"tab')
-    assert [line["test"]["p=0.9"]["accuracy"] for line in lines.read("k5")] == [0.5]
-    lines.append("k5", line_of(job, 0.6))
-    assert [line["test"]["p=0.9"]["accuracy"] for line in lines.read("k5")] == [0.5, 0.6]
-
-
-def test_a_line_in_the_middle_that_is_no_json_is_named(tmp_path):
-    (tmp_path / "k5.jsonl").write_text("nonsense\n{}\n")
-    with pytest.raises(ValueError, match=r"Line 1 of .*k5\.jsonl is no JSON"):
-        Lines(tmp_path).read("k5")
-
-
 def test_the_report_shows_mean_deviation_and_standard_error_and_keeps_settings_apart(tmp_path):
     table = TABLES["half"]
-    lines = Lines(tmp_path)
+    store = Store(tmp_path)
     for seed, accuracy in enumerate((0.60, 0.64)):
-        lines.append("half", line_of(make_job(table, table.row("irmv1"), seed, **SETTINGS), accuracy))
-    small = make_job(table, table.row("irmv1"), 0, **{**SETTINGS, "batch": 2500})
-    lines.append("half", line_of(small, 0.30))
-    old = json.loads(json.dumps(line_of(make_job(table, table.row("irmv1"), 2, **SETTINGS), 0.99)))
-    old["config"]["fields"]["learning_rate"] = 1.0  # Of a definition that is no longer the table's.
-    lines.append("half", old)
+        run = run_of(table, table.row("irmv1"), seed, **SETTINGS)
+        store.write(run, result_of(run, accuracy))
+    small = run_of(table, table.row("irmv1"), 0, **{**SETTINGS, "batch": 2500})
+    store.write(small, result_of(small, 0.30))
+    old = json.loads(json.dumps(result_of(run_of(table, table.row("irmv1"), 2, **SETTINGS), 0.99)))
+    old["settings"]["fields"]["learning_rate"] = 1.0  # Of a definition that is no longer the table's.
+    store.write(Run("irmv1", old["settings"], "half"), old)
 
     write_report(tmp_path, tmp_path / "report.md")
 
@@ -110,17 +101,24 @@ def test_statistics_against_their_definitions():
 
 
 def test_a_mirrored_solution_is_named():
-    mirrored = {"validation": {"p=0.1": {"accuracy": 0.2}, "p=0.2": {"accuracy": 0.1}}}
-    assert "mirrored" in _warnings(mirrored, 2)[0]
-    guessing = {"validation": {"p=0.1": {"accuracy": 0.5}, "p=0.2": {"accuracy": 0.51}}}
-    assert "no better than guessing" in _warnings(guessing, 2)[0]
-    assert _warnings({"validation": {"p=0.1": {"accuracy": 0.7}, "p=0.2": {"accuracy": 0.7}}}, 2) == []
+    mirrored = {"p=0.1": {"accuracy": 0.2}, "p=0.2": {"accuracy": 0.1}}
+    assert "mirrored" in warnings_of(mirrored, 2)[0]
+    guessing = {"p=0.1": {"accuracy": 0.5}, "p=0.2": {"accuracy": 0.51}}
+    assert "no better than guessing" in warnings_of(guessing, 2)[0]
+    assert warnings_of({"p=0.1": {"accuracy": 0.7}, "p=0.2": {"accuracy": 0.7}}, 2) == []
 
 
 def test_the_time_left_is_that_of_the_same_rows():
     table = TABLES["half"]
-    jobs = [make_job(table, row, seed, **SETTINGS) for row in table.rows[:2] for seed in (0, 1)]
-    first = {**line_of(jobs[0], 0.5), "train_seconds": 10.0}
-    second = {**line_of(jobs[2], 0.5), "train_seconds": 30.0}
-    assert time_left([jobs[1], jobs[3]], {jobs[0].key: first, jobs[2].key: second}, 1) == 40.0
-    assert time_left(jobs[1:], {}, 1) is None
+    runs = [run_of(table, row, seed, **SETTINGS) for row in table.rows[:2] for seed in (0, 1)]
+    first = {**result_of(runs[0], 0.5), "train_seconds": 10.0}
+    second = {**result_of(runs[2], 0.5), "train_seconds": 30.0}
+    assert time_left([runs[1], runs[3]], {runs[0]: first, runs[2]: second}, 1) == "about 40 s left"
+    assert time_left(runs[1:], {}, 1) is None
+
+
+def test_the_report_in_the_docs_is_made_of_the_lines_beside_it(tmp_path):
+    """Lines as version 0.1 wrote them, number for number the same report."""
+    shutil.copytree(DOCS / "reproduction", tmp_path / "reproduction")
+    write_report(tmp_path / "reproduction", tmp_path / "reproduction.md")
+    assert (tmp_path / "reproduction.md").read_text() == (DOCS / "reproduction.md").read_text()

@@ -6,19 +6,21 @@ import math
 
 import pytest
 
-from hf_metairm.paper.experiments import TABLES
-from hf_metairm.paper.search import RANGES, choices, chosen_jobs, draw, searched, trial_jobs
-from hf_metairm.paper.selection import RULES
+from hf_metairm.experiments.search import RANGES
+from hf_metairm.experiments.selection import RULES
+from hf_metairm.paper import runs as paper_runs
+from hf_metairm.paper.runs import choices, chosen_runs, searched, trial_runs
+from hf_metairm.paper.tables import TABLES
 
 
 def trial(name, accuracy, risk, calibration, unseen):
-    """A line with two training environments."""
+    """A result with two training environments."""
     validation = {
         f"p=0.{k}": {"accuracy": a, "risk": r, "calibration_error": c}
         for k, a, r, c in zip((1, 2), accuracy, risk, calibration)
     }
     return {
-        "config": {"row": f"irmv1, trial {name}", "hidden_size": 8, "fields": {}},
+        "settings": {"row": f"irmv1, trial {name}", "hidden_size": 8, "fields": {}},
         "validation": validation,
         "test": {"p=0.9": {"accuracy": unseen}},
     }
@@ -50,7 +52,7 @@ def test_no_rule_but_the_oracle_looks_at_the_unseen_environment():
     blind = [{name: value for name, value in trial.items() if name != "test"} for trial in trials]
     for name, rule in RULES.items():
         if name != "oracle":
-            assert rule(blind, 0.11, "p=0.9")["config"] == rule(trials, 0.11, "p=0.9")["config"]
+            assert rule(blind, 0.11, "p=0.9")["settings"] == rule(trials, 0.11, "p=0.9")["settings"]
     with pytest.raises(KeyError):
         RULES["oracle"](blind, 0.11, "p=0.9")
 
@@ -58,8 +60,8 @@ def test_no_rule_but_the_oracle_looks_at_the_unseen_environment():
 def test_draws_stay_in_their_ranges_and_depend_on_the_trial_alone():
     table = TABLES["colored_mnist"]
     row = table.row("meta-irm")
-    drawn = [draw(row, number) for number in range(200)]
-    assert drawn == [draw(row, number) for number in range(200)]
+    drawn = [paper_runs.trial(row, number) for number in range(200)]
+    assert drawn == [paper_runs.trial(row, number) for number in range(200)]
     logs = [math.log10(d.fields["inner_learning_rate"]) for d in drawn]
     assert -1.5 <= min(logs) < -1.3
     assert 0.3 < max(logs) <= 0.5
@@ -70,16 +72,16 @@ def test_draws_stay_in_their_ranges_and_depend_on_the_trial_alone():
 def test_every_algorithm_gets_the_same_number_of_trials_and_references_none():
     table = TABLES["colored_mnist"]
     rows = searched(table)
-    jobs = trial_jobs(table, rows, 3, batch=100, source="bundled", word_vectors=None)
+    runs = trial_runs(table, rows, 3, batch=100, source="bundled", word_vectors=None)
     assert [row.name for row in rows] == ["erm", "irmv1", "mm-rex", "v-rex", "meta-irm"]
-    assert len(jobs) == len({job.key for job in jobs}) == 15
+    assert len(runs) == len(set(runs)) == 15
 
 
 def test_what_two_rules_chose_is_trained_once():
     table = TABLES["colored_mnist"]
     chosen = choices(table, [table.row("irmv1")], [SHORTCUT, INVARIANT, CALIBRATED], 0.11)
     assert len(chosen) == 4
-    jobs = chosen_jobs(table, chosen, 2, batch=100, source="bundled", word_vectors=None)
-    assert sorted(job.config["row"] for job in jobs) == sorted(
+    runs = chosen_runs(table, chosen, 2, batch=100, source="bundled", word_vectors=None)
+    assert sorted(run.settings["row"] for run in runs) == sorted(
         f"irmv1, trial {number}, chosen" for number in (0, 1, 2) for _ in range(2)
     )

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
+import torch
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 from PIL import Image
@@ -389,6 +391,39 @@ def test_any_metric_in_its_own_direction(tmp_path, local_hub):
     assert "ccuracy" not in card.content + json.dumps(figures)
     write_card(facts(tmp_path, results[:1], history=[{"loss": 1.0}]), CardDetails(), tmp_path)
     assert read(tmp_path)[1]["worst_environment"] is None
+
+
+class Regression(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(6, 1)
+
+    def forward(self, x, labels=None):
+        found = self.layer(x.float())[:, 0]
+        return {"loss": (found - labels.float()).square().mean(), "logits": found}
+
+
+def test_a_regression_has_its_loss_and_a_metric_that_is_no_number_is_left_out(tmp_path, local_hub):
+    data = numbers(3)
+    data = data.remove_columns("label").add_column("label", [x[0] for x in data["x"]])
+    args = arguments(tmp_path, EnvironmentConfig)
+    seen = data.filter(lambda row: row["environment"] != "c")
+    trainer = EnvironmentTrainer(Regression(), args, train_dataset=seen, eval_dataset=data)
+    metrics = trainer.evaluate()
+    trainer.create_model_card()
+    card, figures = read(tmp_path)
+    card.validate()
+    losses = {r["environment"]: r["loss"] for r in figures["results"]}
+    assert losses == {name: pytest.approx(metrics[f"eval_{name}_loss"]) for name in "abc"}
+    assert figures["worst_environment"] == max(losses, key=losses.get)
+    assert "## Loss in each environment" in card.text
+    assert "most frequent class" not in card.text
+    trainer.compute_metrics = lambda prediction: {"mae": np.float32(0.5), "histogram": [1, 2], "sure": True}
+    trainer.evaluate()
+    trainer.create_model_card()
+    _, figures = read(tmp_path)
+    assert [r["mae"] for r in figures["results"]] == [0.5] * 3
+    assert not [r for r in figures["results"] if {"histogram", "sure", "loss"} & set(r)]
 
 
 def test_examples_and_datasets_are_in_the_metadata(tmp_path, local_hub):

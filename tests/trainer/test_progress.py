@@ -14,7 +14,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMTrainer
-from hf_metairm.cards.measure import Measure
+from hf_metairm.metrics import metric_named
 from hf_metairm.trainer.progress import EnvironmentProgress
 from hf_metairm.trainer.progress_view import Snapshot, evaluation_lines, line, table
 
@@ -126,7 +126,7 @@ def test_the_table_fits_the_terminal(environments, height, width):
     shown = Snapshot(
         step=30, steps=100, started=0.0, loss=2.0, gradient_norm=1.0, sigma=0.1, sigma_of="meta-losses",
         risks={name: k / 10 for k, name in enumerate(names)},
-        measure=Measure.named("accuracy"), results={name: 0.9 - k / 100 for k, name in enumerate(names)},
+        metric=metric_named("accuracy"), results={name: 0.9 - k / 100 for k, name in enumerate(names)},
         evaluated_at=20,
     )  # fmt: skip
     out = console(terminal=False, width=width, height=height)
@@ -173,13 +173,13 @@ def test_results_of_several_datasets(tmp_path):
 
 
 def test_unseen_sites_are_marked_and_many_or_long_names_get_a_row_each():
-    measure = Measure.named("mae")
-    few = Snapshot(step=1, steps=2, measure=measure, results={"rome": 0.25, "oslo": 3.5}, unseen={"oslo"})
+    metric = metric_named("mae")
+    few = Snapshot(step=1, steps=2, metric=metric, results={"rome": 0.25, "oslo": 3.5}, unseen={"oslo"})
     assert evaluation_lines(few) == (
         "step 1/2  evaluation: worst mae 3.5 in oslo (unseen), mean 1.875  rome 0.25  oslo (unseen) 3.5"
     )
     names = ["the hospital of the saints of a", "the hospital of the saints of b", "c"]
-    long = Snapshot(measure=measure, results={name: float(k) for k, name in enumerate(names)})
+    long = Snapshot(metric=metric, results={name: float(k) for k, name in enumerate(names)})
     lines = evaluation_lines(long).splitlines()
     assert lines[1:] == [f"  {name:31}  {value:g}" for name, value in long.results.items()]
     out = console(terminal=False, width=90)
@@ -189,6 +189,24 @@ def test_unseen_sites_are_marked_and_many_or_long_names_get_a_row_each():
     assert rows["oslo"] == ["│", "oslo", "(unseen)", "│", "│", "3.5", "←", "│"]
     assert "(unseen)" not in rows["rome"]
     assert "0.25" in rows["rome"]
+
+
+def test_batches_of_all_environments_are_counted(tmp_path):
+    counts, bars = [], []
+
+    class Watch(TrainerCallback):
+        def on_prediction_step(self, args, state, control, **kwargs):
+            (callback,) = [c for c in made.callback_handler.callbacks if isinstance(c, EnvironmentProgress)]
+            counts.append(callback.snapshot.evaluating)
+            bars.append(callback.prediction_bar and (callback.prediction_bar.n, callback.prediction_bar.total))
+
+    out = console(terminal=True)
+    made = trainer(tmp_path, out, max_steps=1, eval_steps=1, per_device_eval_batch_size=8)
+    made.add_callback(Watch())
+    made.train()
+    assert counts == [(k + 1, 3 * (k // 3 + 1)) for k in range(9)], "3 environments of 24 rows"
+    made.evaluate()
+    assert bars[9:] == [(k + 1, 3 * (k // 3 + 1)) for k in range(9)]
 
 
 class Terminal(io.StringIO):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
 import torch
 from accelerate import PartialState
 from accelerate.state import AcceleratorState
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
 from hf_metairm.gradients import meta_gradient
@@ -18,6 +20,9 @@ from .toys import arguments, sentences
 
 
 KINDS = ("exact", "finite_difference", "first_order")
+# The setting's names in the installed transformers: the first came late, the second goes in version 6.
+NAMES = ("activation_checkpointing", "gradient_checkpointing")
+CHECKPOINTING = [name for name in NAMES if hasattr(TrainingArguments, name)]
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +51,7 @@ def first_gradient(tmp_path, kind, model=None, **options):
     return keep.gradient, trainer
 
 
-@pytest.mark.parametrize("name", ["activation_checkpointing", "gradient_checkpointing"])
+@pytest.mark.parametrize("name", CHECKPOINTING)
 def test_checkpointing_with_sdpa_equals_exact_without_them(name, tmp_path):
     expected, _ = first_gradient(tmp_path, "exact", small_bert(dropout=0.0, attention="eager"))
     model = small_bert(dropout=0.0)
@@ -91,7 +96,7 @@ def test_checkpointing_with_lora(tmp_path):
         return get_peft_model(small_bert(dropout=0.0), config)
 
     expected, _ = first_gradient(tmp_path, "exact", lora())
-    found, _ = first_gradient(tmp_path, "finite_difference", lora(), activation_checkpointing=True)
+    found, _ = first_gradient(tmp_path, "finite_difference", lora(), **{CHECKPOINTING[0]: True})
     assert relative_error(found, expected) < 2e-3
 
 
@@ -195,6 +200,8 @@ def peft_model(method):
 def test_peft_methods(method, tmp_path):
     model = peft_model("lora" if method == "dora" else method)
     batches = bert_batches(2)
+    if method == "prefix_tuning" and "past_key_values" not in signature(model.base_model.bert.forward).parameters:
+        pytest.skip("PEFT refuses prefix tuning of encoders with this transformers, where they take no past keys")
     expected, _ = reference_gradient(model, bert_risk, batches, {0: [1], 1: [0]}, steps=2)
     # DoRA takes its weights' norm for a constant in the gradient, which a second derivative does as well and a
     # difference of gradients does not.

@@ -18,7 +18,7 @@ from ..digits import Digits, find_idx_files, roles_from_files
 from ..draws import flips
 from ..images import encode_pngs
 from ..registry import DATASETS
-from ..sources import SourceSpec
+from ..sources import SourceSpec, files_together
 from ..tensors import TensorRows, image_tensors
 
 
@@ -75,14 +75,8 @@ def find_files(folder: Path) -> tuple[dict[str, Path], str, str] | None:
         return idx, "MNIST from the folder's IDX files", "CC BY-SA 3.0"
     if idx:
         raise FileNotFoundError(f"{folder} has only {len(idx)} of MNIST's four IDX files: {', '.join(sorted(idx))}.")
-    parquet = {role: sorted(folder.rglob(f"{role}-*.parquet")) for role in ("train", "test")}
-    if all(parquet.values()):
-        return (
-            {role: paths[0] for role, paths in parquet.items()},
-            "MNIST from the folder's Parquet files",
-            "CC BY-SA 3.0",
-        )
-    return None
+    parquet = files_together(folder, {role: f"{role}-*.parquet" for role in ("train", "test")}, "mnist")
+    return (parquet, "MNIST from the folder's Parquet files", "CC BY-SA 3.0") if len(parquet) == 2 else None
 
 
 @DATASETS.register

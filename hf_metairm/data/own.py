@@ -1,0 +1,131 @@
+"""People's own data with environments, split into rows to train on and rows to test on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+from .files import ReadOptions
+from .opening import open_splits
+from .words import encode_labels, read_words, word_column
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """
+    Rows with the columns `sentence` (string), `label` (`ClassLabel`, the same in both) and `environment` (string).
+
+    Args:
+        train (`datasets.Dataset`): rows of the environments that are trained on.
+        test (`datasets.Dataset`): held-out rows, of the unseen environments too.
+        name (`str`): what the data are called in the model's card.
+        on_hub (`str`, *optional*): their name on the Hub, where they come from there.
+    """
+
+    train: datasets.Dataset
+    test: datasets.Dataset
+    name: str
+    on_hub: str | None = None
+
+
+def load_own(
+    name: str,
+    config: str | None = None,
+    *,
+    text_column: str,
+    label_column: str,
+    environment_column: str,
+    test_split: str = "test",
+    unseen_environments: Sequence[str] = (),
+    test_share: float = 0.2,
+    seed: int = 0,
+    options: ReadOptions = ReadOptions(),  # noqa: B008
+    say: Callable[[str], None] = logger.info,
+) -> OwnData:
+    """
+    Load a dataset of the user's: a file, a folder, or a name on the Hub (see [`open_splits`]).
+
+    Rows of `unseen_environments` are tested on and never trained on. Where there is no split `test_split`, a share of
+    the other rows is held out to test on as well. Labels have one list of names over both.
+
+    Args:
+        name (`str`), config (`str`, *optional*): the dataset.
+        text_column (`str`), label_column (`str`), environment_column (`str`): its columns.
+        test_split (`str`, *optional*, defaults to `"test"`): the split to test on.
+        unseen_environments (`Sequence[str]`, *optional*): environments as words, such as `["010"]`.
+        test_share (`float`, *optional*, defaults to `0.2`): in (0, 1).
+        seed (`int`, *optional*, defaults to `0`): of the draw of held-out rows.
+        options (`ReadOptions`, *optional*): how files are read.
+        say (`Callable`, *optional*): takes a line for each file: how many rows it has.
+
+    Raises:
+        ValueError: a column or environment that is not there, rows without a value, or nothing left to train on.
+    """
+    loaded = open_splits(name, config, options=options, say=say)
+    first = (
+        "train" if "train" in loaded else next(split for split in loaded if split != test_split or len(loaded) == 1)
+    )
+    used = datasets.DatasetDict(train=loaded[first])
+    if test_split in loaded and test_split != first:
+        used["test"] = loaded[test_split]
+    elif not 0 < test_share < 1:
+        raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}: it is the part that is held out.")
+    columns = {text_column: "sentence", label_column: "label", environment_column: "environment"}
+    if len(columns) < 3:
+        raise ValueError("text_column, label_column and environment_column must be three different columns.")
+    for split, rows in used.items():
+        missing = next((column for column in columns if column not in rows.column_names), None)
+        if missing is not None:
+            raise ValueError(
+                f"{name} has no column {missing!r} (its columns{'' if split == 'train' else ' for testing'}: "
+                f"{', '.join(rows.column_names)}): name yours with --text_column, --label_column and "
+                "--environment_column."
+            )
+    used = datasets.DatasetDict({split: _tidy(rows, columns) for split, rows in used.items()})
+    used = encode_labels(used, "label")
+    if "test" in used:
+        train, test = used["train"], used["test"]
+    else:
+        parts = used["train"].train_test_split(test_size=test_share, seed=seed)
+        train, test = parts["train"], parts["test"]
+    train, held_out = _without(train, test, unseen_environments)
+    test = datasets.concatenate_datasets([test, held_out]) if len(held_out) else test
+    path = Path(name).expanduser()
+    return OwnData(train, test, path.name, None if path.exists() else name)
+
+
+def _tidy(dataset: datasets.Dataset, columns: dict[str, str]) -> datasets.Dataset:
+    dataset = dataset.with_format(None).select_columns(list(columns))
+    dataset = dataset.rename_columns({old: new for old, new in columns.items() if old != new})
+    feature = dataset.features["sentence"]
+    if feature not in (datasets.Value("string"), datasets.Value("large_string")):
+        dataset = word_column(dataset, "sentence")
+    empty = dataset.with_format("arrow")["sentence"].null_count
+    if empty:
+        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text: drop or fill them.")
+    return word_column(dataset, "environment")
+
+
+def _without(
+    train: datasets.Dataset, test: datasets.Dataset, unseen: Sequence[str]
+) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """The training rows of seen and of unseen environments."""
+    codes, names = read_words(train, "environment")
+    known = set(names) | set(read_words(test, "environment")[1])
+    for environment in unseen:
+        if environment not in known:
+            raise ValueError(f"No rows of environment {environment!r}; there are {', '.join(sorted(known))}.")
+    hidden = np.isin(codes, [code for code, name in enumerate(names) if name in set(unseen)])
+    if hidden.all():
+        raise ValueError(
+            "Every environment is unseen, so no rows are left to train on: leave two or more out of the list."
+        )
+    return train.select(np.flatnonzero(~hidden)), train.select(np.flatnonzero(hidden))

@@ -1,0 +1,60 @@
+"""What a result says of a trained model: metrics by environment, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..data import TensorRows
+from ..trainer import EnvironmentTrainer
+
+
+def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
+    """`test`, the metrics of `Trainer.evaluate` by environment, and `unseen`, those that it was not trained on."""
+    trainer.evaluate(metric_key_prefix="test")
+    trained_on = set(trainer.environments.names) if trainer.environments else set()
+    found = {
+        str(part.environment): {**part.metrics, "risk": part.loss, "rows": part.rows} for part in trainer.results or []
+    }
+    return {"test": found, "unseen": [name for name in found if name not in trained_on]}
+
+
+def by_environment(trainer: EnvironmentTrainer, rows: TensorRows) -> dict[str, dict[str, float]]:
+    """
+    In each environment: `accuracy`; `risk`, the mean cross-entropy in nats; `calibration_error`, the expected
+    calibration error over fifteen equal bins of confidence (Guo et al. 2017, arXiv 1706.04599); and `rows`.
+    """
+    logits = np.asarray(trainer.predict(rows).predictions, dtype=np.float64)
+    labels = rows["labels"].numpy()
+    names = np.array(rows["environment"])
+    return {str(name): statistics(logits[names == name], labels[names == name]) for name in np.unique(names)}
+
+
+def statistics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The metrics of one environment: see [`by_environment`]. `logits` (n, k), `labels` (n,)."""
+    shifted = logits - logits.max(1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    right = logits.argmax(1) == labels
+    confidence = np.exp(log_probabilities.max(1))
+    bins = np.minimum((confidence * 15).astype(int), 14)
+    gaps = [abs((confidence - right)[bins == k].sum()) for k in range(15)]
+    return {
+        "accuracy": float(right.mean()),
+        "risk": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+        "calibration_error": float(sum(gaps) / len(labels)),
+        "rows": len(labels),
+    }
+
+
+def warnings_of(validation: Mapping[str, Mapping[str, float]], classes: int) -> list[str]:
+    """What is wrong with a run, in words; the unseen environment is not looked at."""
+    found = {name: metrics["accuracy"] for name, metrics in validation.items()}
+    chance = 1 / classes
+    text = ", ".join(f"{name}: {100 * value:.0f} %" for name, value in found.items())
+    if max(found.values()) < 0.8 * chance:
+        return [f"mirrored solution: worse than guessing in the training environments ({text}); a smaller α helps"]
+    if max(found.values()) < 1.1 * chance:
+        return [f"no better than guessing in the training environments ({text})"]
+    return []

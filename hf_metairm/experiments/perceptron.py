@@ -1,0 +1,231 @@
+"""The paper's perceptrons on tensors: rows that pass through no per-row Python, however large the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, set_seed
+
+from ..data import DATASETS, TensorRows
+from ..models import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig, ColoredMNISTClassifier, ColoredMNISTConfig
+from ..trainer import ALGORITHMS, EnvironmentTrainer
+from .measure import by_environment, warnings_of
+from .run import Result, Run
+from .training import train_run
+
+
+@dataclass(frozen=True)
+class Data:
+    """
+    What an experiment needs of a dataset.
+
+    Args:
+        train (`TensorRows`): the training environments.
+        validation (`TensorRows`): other rows of the training environments.
+        test (`TensorRows`): the environments asked for.
+        source (`str`): where the dataset came from, in words.
+        labels (`list[str]`): names of the classes.
+    """
+
+    train: TensorRows
+    validation: TensorRows
+    test: TensorRows
+    source: str
+    labels: list[str]
+
+
+def load(
+    dataset: str,
+    config: str,
+    seed: int,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    environments: Sequence[str] | None = None,
+    source: str = "auto",
+    word_vectors: str | None = None,
+) -> Data:
+    """
+    A dataset with its draws (label noise, cue, order) made with `seed`. The one loaded last is kept.
+
+    Args:
+        dataset (`str`): one of [`DATASETS`], of images or of sentences.
+        config (`str`): of the dataset.
+        seed (`int`): of all draws.
+        changes (`Mapping`, *optional*): fields of the config to change.
+        environments (`Sequence[str]`, *optional*): of the test rows; all there are by default.
+        source (`str`, *optional*, defaults to `"auto"`): where the dataset is built from: auto, hub, bundled, or a
+            folder.
+        word_vectors (`str`, *optional*): a file in GloVe's format, for sentences.
+    """
+    fields = tuple(sorted((changes or {}).items()))
+    return _load(dataset, config, seed, fields, environments and tuple(environments), source, word_vectors)
+
+
+@lru_cache(maxsize=1)
+def _load(
+    dataset: str,
+    config: str,
+    seed: int,
+    changes: tuple[tuple[str, Any], ...],
+    environments: tuple[str, ...] | None,
+    source: str,
+    word_vectors: str | None,
+) -> Data:
+    builder = DATASETS.choose(dataset)(config, source=source, seed=seed, **dict(changes))
+    builder.download_and_prepare()
+    title, labels = builder.data_source.title, builder.info.features["label"].names
+    if "image" in builder.info.features:
+        train, validation = builder.as_tensors("train"), builder.as_tensors("validation")
+        return Data(train, validation, builder.as_tensors("test", environments=environments), title, labels)
+    splits = builder.as_dataset()
+    encode = _MeanOfWordVectors(splits["train"]["sentence"], word_vectors)
+    rows = {name: encode.rows(split) for name, split in splits.items()}
+    test = rows["test"]
+    wanted = [k for k, name in enumerate(test["environment"]) if environments is None or name in environments]
+    return Data(rows["train"], rows["validation"], test.select(wanted), title, labels)
+
+
+def make_model(data: Data, hidden_size: int) -> PreTrainedModel:
+    """The paper's perceptron for this data, with weights drawn from torch's generator."""
+    labels: dict[str, Any] = {
+        "num_labels": len(data.labels),
+        "id2label": dict(enumerate(data.labels)),
+        "label2id": {label: k for k, label in enumerate(data.labels)},
+    }
+    if "pixel_values" in data.train.column_names:
+        _, channels, size, _ = data.train["pixel_values"].shape
+        return ColoredMNISTClassifier(
+            ColoredMNISTConfig(channels=channels, image_size=size, hidden_size=hidden_size, **labels)
+        )
+    size = data.train["inputs_embeds"].shape[-1]
+    # The word vectors are frozen and their means are in the data: no vocabulary is needed here.
+    return BagOfEmbeddingsClassifier(
+        BagOfEmbeddingsConfig(vocab_size=1, embedding_size=size, hidden_size=hidden_size, **labels)
+    )
+
+
+def train_perceptron(
+    run: Run,
+    folder: Path,
+    tell: Callable[[int], None],
+    *,
+    source: str = "auto",
+    word_vectors: str | None = None,
+    device: str | None = None,
+) -> Result:
+    """
+    Carry out a run whose settings name `dataset`, `dataset_config`, `dataset_changes`, `environments`, `algorithm`,
+    `hidden_size`, `steps`, `batch` (a number of rows, or `"full"`), `seed`, and in `fields` those of the algorithm's
+    Config. The result has `test` and `validation`.
+
+    Args:
+        run ([`Run`]): what to train.
+        folder (`Path`): of its checkpoints.
+        tell (`Callable`): takes the number of steps taken, now and then.
+        source (`str`, *optional*, defaults to `"auto"`), word_vectors (`str`, *optional*): see [`load`].
+        device (`str`, *optional*): `"cpu"` or `"cuda"`; a GPU if there is one, by default.
+    """
+    settings = run.settings
+    data = load(
+        settings["dataset"],
+        settings["dataset_config"],
+        settings["seed"],
+        changes=settings["dataset_changes"],
+        environments=settings["environments"],
+        source=source,
+        word_vectors=word_vectors,
+    )
+
+    def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
+        trainer_class, config_class = ALGORITHMS[settings["algorithm"]]
+        protocol = {"lr_scheduler_type": "constant", "max_grad_norm": 0.0, "weight_decay": 0.0}
+        args = config_class(
+            output_dir=str(folder),
+            per_device_train_batch_size=len(data.train) if settings["batch"] == "full" else settings["batch"],
+            per_device_eval_batch_size=10_000,
+            max_steps=settings["steps"],
+            logging_steps=50,
+            save_steps=100,
+            save_total_limit=1,
+            report_to="none",
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
+            use_cpu=device == "cpu",
+            seed=settings["seed"],
+            **{**protocol, **settings["fields"]},
+        )
+        set_seed(settings["seed"])
+        model = make_model(data, settings["hidden_size"])
+        trainer = trainer_class(model, args, train_dataset=data.train, eval_dataset=data.test)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(_Tell(tell))
+        return trainer
+
+    def measure(trainer: EnvironmentTrainer) -> dict[str, Any]:
+        validation = by_environment(trainer, data.validation)
+        return {
+            "source": data.source,
+            "test": by_environment(trainer, data.test),
+            "validation": validation,
+            "warnings": warnings_of(validation, len(data.labels)),
+        }
+
+    result = train_run(run, folder, make_trainer, measure)
+    del result["history"]  # Long, and there are many runs.
+    return result
+
+
+class _Tell(TrainerCallback):
+    """Now and then says how far training is."""
+
+    def __init__(self, tell: Callable[[int], None]):
+        self._tell = tell
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step % 10 == 0:
+            self._tell(state.global_step)
+
+
+class _MeanOfWordVectors:
+    """Sentences as the mean of their frozen word vectors: what the model would compute anew at every step."""
+
+    def __init__(self, training_sentences: Sequence[str], file: str | None):
+        from ..models.word_tokenizer import word_tokenizer
+
+        if file is None:
+            raise ValueError(
+                "The PunctuatedSST-2 tables train on frozen word vectors: name a file in GloVe's format with "
+                "--word_vectors."
+            )
+        if not Path(file).is_file():
+            raise ValueError(f"--word_vectors {file}: there is no such file.")
+        with open(file, encoding="utf-8") as lines:
+            next(lines)
+            size = len(next(lines).split()) - 1
+        self._tokenizer = word_tokenizer(training_sentences)
+        model = BagOfEmbeddingsClassifier(
+            BagOfEmbeddingsConfig(vocab_size=len(self._tokenizer), embedding_size=size, hidden_size=1)
+        )
+        model.load_word_vectors(file, self._tokenizer.get_vocab())
+        self._vectors: Tensor = model.embeddings.weight.detach()
+
+    def rows(self, split: Any) -> TensorRows:
+        """The columns that a Trainer wants; `inputs_embeds` of shape (n, 1, size)."""
+        ids = self._tokenizer(list(split["sentence"]), add_special_tokens=False)["input_ids"]
+        none = torch.zeros(self._vectors.shape[1])
+        means = [self._vectors[torch.tensor(words)].mean(0) if words else none for words in ids]
+        return TensorRows(
+            {
+                "inputs_embeds": torch.stack(means).unsqueeze(1),
+                "labels": torch.from_numpy(np.array(split["label"], dtype=np.int64)),
+                "environment": list(split["environment"]),
+            }
+        )

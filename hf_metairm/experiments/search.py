@@ -1,0 +1,47 @@
+"""Random search: from which ranges each algorithm's hyper-parameters are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+
+# From where to where something uniform is drawn, and what is made of the draw.
+Range = tuple[float, float, Callable[[float], Any]]
+
+
+def _power_of_ten(x: float) -> float:
+    return 10**x
+
+
+def _power_of_two(x: float) -> int:
+    return int(2**x)
+
+
+# Those of the IRM experiments' own search, but for the upper end of the weight's (6 there as well) and what is ours.
+COMMON: dict[str, Range] = {
+    "hidden_size": (6, 9, _power_of_two),
+    "l2_regularization": (-5, -2, _power_of_ten),
+    "learning_rate": (-3.5, -2.5, _power_of_ten),
+}
+_ANNEAL: dict[str, Range] = {"penalty_anneal_steps": (50, 250, int)}
+_PENALTY: dict[str, Range] = {**COMMON, **_ANNEAL, "penalty_weight": (2, 6, _power_of_ten)}
+RANGES: dict[str, dict[str, Range]] = {
+    "erm": COMMON,
+    "irmv1": _PENALTY,
+    "v-rex": _PENALTY,
+    "mm-rex": _PENALTY,
+    "meta-irm": {
+        **COMMON,
+        **_ANNEAL,
+        "inner_learning_rate": (-1.5, 0.5, _power_of_ten),
+        "std_loss_weight": (0, 4, _power_of_ten),
+    },
+}
+
+
+def draw(algorithm: str, number: int) -> dict[str, Any]:
+    """The hyper-parameters of an algorithm's trial, by its name and the trial's number alone."""
+    random = Random(f"{algorithm} {number}")
+    return {name: make(random.uniform(low, high)) for name, (low, high, make) in RANGES[algorithm].items()}

@@ -1,0 +1,148 @@
+"""One run with a Trainer: goes on from its last whole checkpoint, stops politely, leaves a model and a result."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from transformers import TrainerCallback
+
+from ..provenance import hardware, versions
+from ..trainer import EnvironmentTrainer
+from .run import Result, Run, is_token
+from .store import SETTINGS_NAME, has_settings, write_atomically
+
+
+MakeTrainer = Callable[[Path, ExitStack], EnvironmentTrainer]
+Measure = Callable[[EnvironmentTrainer], dict[str, Any]]
+
+
+def train_run(
+    run: Run,
+    folder: Path,
+    make_trainer: MakeTrainer,
+    measure: Measure,
+    *,
+    overwrite: bool = False,
+    keep_model: bool = False,
+) -> Result:
+    """
+    Train and measure what a run says.
+
+    Args:
+        run ([`Run`]): its settings are written into the folder; checkpoints of others are not gone on from.
+        folder (`Path`): of checkpoints and model.
+        make_trainer (`Callable[[Path, ExitStack], EnvironmentTrainer]`): given the folder, the Trainer with model and
+            data; what must be undone after the run goes on the stack.
+        measure (`Callable[[EnvironmentTrainer], dict]`): after training, what the result says of the model.
+        overwrite (`bool`, *optional*, defaults to `False`): whether to begin anew where there is a checkpoint.
+        keep_model (`bool`, *optional*, defaults to `False`): whether to leave the model with its card in the folder.
+
+    Raises:
+        KeyboardInterrupt: training was interrupted; a checkpoint was written.
+    """
+    with ExitStack() as stack:
+        trainer = make_trainer(folder, stack)
+        _hide_tokens(trainer)
+        same = not overwrite and has_settings(folder, run)
+        checkpoint = _last_checkpoint(folder) if same else None
+        trainer.accelerator.wait_for_everyone()
+        if trainer.is_world_process_zero():
+            for old in [] if checkpoint else folder.glob("checkpoint-*"):
+                shutil.rmtree(old)
+            settings = json.dumps(run.settings, indent=1, sort_keys=True)
+            write_atomically(folder / SETTINGS_NAME, settings.encode())
+        trainer.accelerator.wait_for_everyone()
+        stop = CheckpointOnInterrupt()
+        trainer.add_callback(stop)
+        start = time.perf_counter()
+        try:
+            trainer.train(resume_from_checkpoint=checkpoint)
+        finally:
+            stop.release()
+        if stop.interrupted:
+            raise KeyboardInterrupt
+        seconds = time.perf_counter() - start
+        result = {
+            "name": run.name,
+            "algorithm": trainer.algorithm.title,
+            "seed": run.seed,
+            **measure(trainer),
+            "train_seconds": round(seconds, 2),
+            "steps": trainer.state.global_step,
+            "resumed": checkpoint is not None,
+            "settings": run.settings,
+            "versions": versions(),
+            "hardware": hardware(),
+            "history": [logged for logged in trainer.state.log_history if "loss" in logged],
+        }
+        if keep_model:
+            trainer.save_model(str(folder))
+            trainer.create_model_card()  # After the weights: adapters are saved with a card that is not ours.
+        trainer.accelerator.wait_for_everyone()
+        trainer.accelerator.free_memory()
+        return result
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The last checkpoint that was written to its end: the Trainer's state comes last."""
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda place: int(place.name.rpartition("-")[2]))
+    for place in reversed(checkpoints):
+        try:
+            json.loads((place / "trainer_state.json").read_bytes())
+            return str(place)
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _hide_tokens(trainer: EnvironmentTrainer) -> None:
+    """Tokens leave the Trainer's arguments, which are pickled with every checkpoint; the Hub's goes to its library."""
+    for name, value in vars(trainer.args).items():
+        if is_token(name) and isinstance(value, str):
+            if name == "hub_token":
+                os.environ["HF_TOKEN"] = value
+            setattr(trainer.args, name, None)
+
+
+class CheckpointOnInterrupt(TrainerCallback):
+    """
+    On the first SIGINT or SIGTERM a checkpoint is written at the end of the step and training stops; `interrupted` is
+    then true. A second one stops at once.
+    """
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._previous: dict[int, Any] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Listen from here on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._note)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Save and stop if asked to."""
+        if self.interrupted:
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Training came to its end."""
+        self.release()
+
+    def release(self) -> None:
+        """Leave the signals to whoever had them before; also for who sees training fail, which calls no callback."""
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True

@@ -1,0 +1,59 @@
+"""The findings of an inspection as tables on the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .causal import CausalColumn
+from .cues import Cue
+from .dataset import Inspection
+
+
+MOST_COLUMNS = 10  # labels or environments side by side
+
+
+def print_inspection(report: Inspection, causal: list[CausalColumn] | None, console: Console) -> None:
+    """Print what [`inspect_dataset`] found, and invariant causal prediction where it was asked for."""
+    table = Table("environment", "rows", title="Rows and label shares")
+    labels = list(report.environments[0].labels)
+    shown = labels[:MOST_COLUMNS]
+    for label in shown:
+        table.add_column(escape(label), justify="right")
+    for share in report.environments:
+        table.add_row(escape(share.name), f"{share.rows:,}", *(f"{share.labels[label]:.3f}" for label in shown))
+    console.print(table)
+    if len(labels) > len(shown):
+        console.print(f"(and {len(labels) - len(shown)} more labels)")
+    names = [share.name for share in report.environments]
+    for cues, title in (
+        (report.differing, "Cues whose strength differs: the kind that an invariant method can drop"),
+        (report.stable, "Cues as strong everywhere: content, or a shortcut that no invariant method can tell from it"),
+    ):
+        console.print(_cue_table(cues, title, names) if cues else f"{title}: none.")
+    if causal is not None:
+        table = Table(
+            "column", "same relation everywhere, p", "not needed, p (ICP)", title="Invariant causal prediction"
+        )
+        for column in causal:
+            table.add_row(escape(column.column), f"{column.invariant_p_value:.2g}", f"{column.parent_p_value:.2g}")
+        console.print(table)
+        console.print("A small p in the first column: the relation differs. In the second: a cause of the label.")
+    if report.skipped:
+        console.print(
+            f"Not looked at (lists, records, or pictures of several sizes): {', '.join(report.skipped)}.", markup=False
+        )
+    for warning in report.warnings:
+        console.print(f"[bold yellow]Warning:[/] {escape(warning)}")
+
+
+def _cue_table(cues: list[Cue], title: str, names: list[str]) -> Table:
+    table = Table("column", "cue", "speaks for", title=title)
+    for name in names[:MOST_COLUMNS]:
+        table.add_column(escape(name), justify="right")
+    table.add_column("p (same)", justify="right")
+    for cue in cues:
+        strengths = [f"{cue.strength[name]:+.2f}" for name in names[:MOST_COLUMNS]]
+        table.add_row(escape(cue.column), escape(cue.what), escape(cue.label), *strengths, f"{cue.p_value:.1g}")
+    return table
