@@ -79,7 +79,7 @@ def test_every_private_name_of_another_library_is_listed():
 
 
 def test_every_listed_name_is_used():
-    assert LISTED <= set().union(*(uses(ast.parse(file.read_text("utf-8"))) for file in PACKAGE.rglob("*.py")))
+    assert set().union(*(uses(ast.parse(file.read_text("utf-8"))) for file in PACKAGE.rglob("*.py"))) >= LISTED
 
 
 @pytest.mark.parametrize(
