@@ -93,7 +93,7 @@ def report(lines: list[dict]) -> str:
         rows[f"meta-irm, rule *invariance*, margin {100 * margin:.0f}"] = min(eligible, key=lambda row: row[3])
     rows["meta-irm, oracle"] = max(meta, key=lambda row: row[4][UNSEEN])
     text = [
-        "| | validation accuracy | risk gap | p=0.1 | p=0.2 | p=0.9 | settings |",
+        "| run | validation accuracy | risk gap | p=0.1 | p=0.2 | p=0.9 | settings |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
     for name, (_, cell, accuracy, gap, test, deviation) in rows.items():

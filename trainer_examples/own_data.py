@@ -21,7 +21,7 @@ from transformers import pipeline, set_seed
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer, PunctuatedSST2
 from hf_metairm.data import TensorRows
 from hf_metairm.inspection import inspect_dataset
-from hf_metairm.models import encode_sentences, encoder_stepped_over
+from hf_metairm.models import encode_sentences, encoder_skipped
 from hf_metairm.models.text_classifier import choose_trainable, load_classifier, load_tokenizer
 
 
@@ -85,7 +85,7 @@ for name, trainer_class, config in (
     set_seed(0)
     model = choose_trainable(load_classifier(MODEL, LABELS), "head")
     trainer = trainer_class(model, config, train_dataset=train, eval_dataset=test, processing_class=tokenizer)
-    with encoder_stepped_over(model):
+    with encoder_skipped(model):
         trainer.train()
         found = trainer.evaluate()
     print(f"{name:10}" + "".join(f"{100 * found[f'eval_{site}_accuracy']:10.1f}" for site in HABIT))

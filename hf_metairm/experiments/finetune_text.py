@@ -22,7 +22,7 @@ from transformers import DataCollatorWithPadding, set_seed
 from ..data import DATASETS, TensorRows, load_own
 from ..data.own import OwnData
 from ..environments import read_environments
-from ..models import encode_sentences, encoder_stepped_over
+from ..models import encode_sentences, encoder_skipped
 from ..models.text_classifier import MINILM, choose_trainable, load_classifier, load_tokenizer
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.model_card import CardDetails
@@ -114,7 +114,7 @@ class TextComparison(Comparison[TextArguments]):
         if trainable == "head":
             # The frozen encoder says the same at every step: run it once, and train the head on what it said.
             train, test = self.encoded(model, data.train), self.encoded(model, data.test)
-            stack.enter_context(encoder_stepped_over(model))
+            stack.enter_context(encoder_skipped(model))
             return trainer_class(model, args, train_dataset=train, eval_dataset=test, processing_class=self.tokenizer)
         return trainer_class(
             model,

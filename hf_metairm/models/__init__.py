@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForImageClassification, AutoModelF
 
 from .bag_of_embeddings import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig
 from .colored_mnist import ColoredMNISTClassifier, ColoredMNISTConfig
-from .frozen_encoder import encode_sentences, encoder_stepped_over
+from .frozen_encoder import encode_sentences, encoder_skipped
 from .sentence_encoder import add_mean_pooling, is_mean_pooled
 from .word_tokenizer import word_tokenizer
 
@@ -30,7 +30,7 @@ __all__ = [
     "ColoredMNISTConfig",
     "add_mean_pooling",
     "encode_sentences",
-    "encoder_stepped_over",
+    "encoder_skipped",
     "is_mean_pooled",
     "word_tokenizer",
 ]

@@ -1,6 +1,6 @@
 """Train a classification head on what a frozen encoder puts out, computed once instead of at every step.
 
-The model stays the whole model, its checkpoints too: while the encoder is stepped over, its parameters are where they
+The model stays the whole model, its checkpoints too: while the encoder is skipped, its parameters are where they
 were, and only its forward pass is not run.
 """
 
@@ -24,14 +24,14 @@ def _parts(model: PreTrainedModel) -> tuple[nn.Module, nn.Module]:
     embeddings = getattr(base, "embeddings", None)
     if layers is None or embeddings is None:
         raise ValueError(
-            f"{type(model).__name__} does not keep its encoder where it can be stepped over: train more than its head "
+            f"{type(model).__name__} does not keep its encoder where it can be skipped: train more than its head "
             "(trainable=all, top:1 or lora)."
         )
     return embeddings, layers
 
 
 @contextmanager
-def encoder_stepped_over(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
+def encoder_skipped(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
     """
     While open, `model(inputs_embeds=x)` takes x, of shape (n, 1, hidden), for the encoder's output at the first token.
     """
@@ -90,7 +90,7 @@ def encode_sentences(
 
 
 def _check_shortcut(model: PreTrainedModel, output: Tensor, logits: Tensor, handle: Any) -> None:
-    with encoder_stepped_over(model):
+    with encoder_skipped(model):
         short = model(inputs_embeds=output).logits
     if not torch.allclose(short, logits, atol=1e-4):
         raise ValueError(

@@ -25,10 +25,10 @@ Written by `hf-metairm report` from the lines in `{folder}/`, one for each run. 
 deviation over the seeds, and in brackets the standard error √(a(1 − a)/n) that the n test rows alone would leave. A
 seed draws everything anew: label noise, the cue, initial weights and the order of rows.
 
-**Published figures are oracle figures**: their hyper-parameters were chosen with the unseen environment (p = 0.9) in
+**Published results are oracle results**: their hyper-parameters were chosen with the unseen environment (p = 0.9) in
 view, as in the IRM experiments' own search. So are the settings of the rows here that are taken from those
-experiments, and meta-IRM's, which are ours: the paper's are not published in what we could read. What rules choose
-that never see the unseen environment stands under "Selection".
+experiments, and meta-IRM's, which are ours: the paper's are not published in what we could read. "Selection" has what
+is chosen by rules that never see the unseen environment.
 """
 
 
@@ -89,7 +89,7 @@ def _sections(table: Table, results: Sequence[Result], folder: Path, output: Pat
     sections = []
     for setting, found in sorted(by_setting.items(), key=str, reverse=True):  # Full batch first.
         title, summary = _name_of(setting), summarize(found)
-        sections += [f"### {title}", _markdown(table, found)]
+        sections += [f"### {title} (`{table.name}`)", _markdown(table, found)]
         if setting[0] != "full" and (differing := _small_batch_settings(table, found)):
             sections.append(f"Settings that are not the full batch's: {differing}.")
         warned = [f"{result['name']}, seed {result['seed']}: {w}" for result in found for w in result["warnings"]]
@@ -178,7 +178,7 @@ def _selection(table: Table, results: Sequence[Result]) -> list[str]:
             )
         header = ["", "trials", "rule", "validation, worst", *table.environments, "seeds", "chosen"]
         sections += [
-            f"### Selection. {_name_of(setting)}",
+            f"### Selection. {_name_of(setting)} (`{table.name}`)",
             f"Random search with the same number of trials for every algorithm, one seed each, and what each rule of "
             f"`hf_metairm.experiments.selection` ({', '.join(f'`{name}`' for name in RULES)}) chooses, trained anew "
             f"with other seeds. `invariance` and `calibration` choose among the trials whose validation accuracy in "

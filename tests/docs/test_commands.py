@@ -17,6 +17,7 @@ from transformers import HfArgumentParser
 from hf_metairm.cli import app
 from hf_metairm.experiments.comparison import ComparisonArguments
 from hf_metairm.experiments.settings import read_settings
+from hf_metairm.provenance import __version__
 from hf_metairm.trainer import ALGORITHMS
 
 from .pages import PAGES, ROOT, commands, name_of
@@ -80,8 +81,12 @@ def check_pip(words: list[str]) -> None:
     assert words[0] == "install"
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for word in words[1:]:
-        requirement = Requirement(word)
+        if word.endswith(".whl"):
+            assert word == f"hf_metairm-{__version__}-py3-none-any.whl"
+            continue
+        requirement = Requirement(re.sub(r"^\.(?=$|\[)", "hf_metairm", word))  # "." is the checkout
         if requirement.name == "hf_metairm":
+            assert word != "hf_metairm", "it is on no registry yet: an extra can be added to what is installed"
             for extra in requirement.extras:
                 assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
 
@@ -123,7 +128,9 @@ def test_commands(page, monkeypatch):
         "hf-metairm train --dataset reviews.csv --datasett reviews.csv",
         "accelerate launch trainer_examples/finetune.py",
         "make dinner",
-        "pip install 'hf_metairm[demos]'",
+        "pip install '.[demos]'",
+        "pip install hf_metairm",
+        "pip install hf_metairm-0.0.1-py3-none-any.whl",
         "python benchmarks/meta_step.py --peers",
         "hf upload you/reviews outputs --privat",
         "hf upstairs you/reviews outputs",

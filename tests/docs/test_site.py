@@ -10,7 +10,7 @@ from mkdocs.config import load_config
 
 import hf_metairm
 
-from .pages import ROOT
+from .pages import PAGES, ROOT, name_of, prose
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,14 @@ def site(tmp_path_factory):
         patch.setenv("NO_MKDOCS_2_WARNING", "1")
         build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder)))
     return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_tables_have_heads_and_headings_differ(page):
+    text = prose(page)
+    assert not re.findall(r"^\|(?:[ :]*\|)+\n\|[-: |]+\|$", text, re.MULTILINE)
+    headings = [heading for _, heading in re.findall(r"^(##?#?) (.+)$", text, re.MULTILINE)]
+    assert len(headings) == len(set(headings))
 
 
 def test_nothing_is_fetched_from_another_host(site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import sys
 import types
@@ -18,8 +19,8 @@ from ..trainer.toys import arguments, model_and_data
 from .pages import PAGES, README, ROOT, name_of, snippets
 
 
-INDEX, ALGORITHM = ROOT / "docs" / "index.md", ROOT / "docs" / "new_algorithm.md"
-REST = [page for page in PAGES if page not in (README, INDEX, ALGORITHM) and snippets(page, "python")]
+INDEX, OWN_DATA, ALGORITHM = (ROOT / "docs" / f"{name}.md" for name in ("index", "own_data", "new_algorithm"))
+REST = [page for page in PAGES if page not in (README, INDEX, OWN_DATA, ALGORITHM) and snippets(page, "python")]
 FEW_STEPS = "max_steps=2, report_to='none', use_cpu=True, disable_tqdm=True"
 
 
@@ -27,27 +28,27 @@ def run(page, encoder, namespace):
     """The page's snippets, each going on where the one before it ended."""
     for snippet in snippets(page, "python"):
         code = snippet.text.replace("distilbert-base-uncased", str(encoder))
-        code = code.replace('Config("output", ', f'Config("output", {FEW_STEPS}, ')
+        code = code.replace('"max_steps": 300, ', "").replace('"output", ', f'"output", {FEW_STEPS}, ')
         # Empty lines ahead, so that an error names the line of the page.
         exec(compile("\n" * (snippet.line - 1) + code, str(page), "exec", dont_inherit=True), namespace)
     return namespace
 
 
 @pytest.fixture(scope="module")
-def quick_start(encoder, folder_with_reviews):
-    """What the quick start's snippet leaves behind."""
+def own_data(encoder, folder_with_reviews):
+    """What the snippets on one's own data leave behind."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder_with_reviews)
-        return run(INDEX, encoder, {"__name__": "snippet"})
+        return run(OWN_DATA, encoder, {"__name__": "snippet"})
 
 
 @pytest.fixture
-def begun(quick_start, folder_with_reviews, monkeypatch):
-    """A page that goes on where the quick start ended."""
+def begun(own_data, folder_with_reviews, monkeypatch):
+    """A page that goes on where that on one's own data ended."""
     monkeypatch.chdir(folder_with_reviews)
     module = types.ModuleType("snippet")  # a real one: a checkpoint keeps its Config by module and name
     monkeypatch.setitem(sys.modules, "snippet", module)
-    vars(module).update(quick_start, model=copy.deepcopy(quick_start["model"]))
+    vars(module).update(own_data, model=copy.deepcopy(own_data["model"]))
     return vars(module)
 
 
@@ -59,10 +60,20 @@ def tilted(begun, encoder):
         del REGISTERED[name]
 
 
-def test_the_quick_start_is_short_and_the_same_in_both_places(quick_start):
-    assert [s.text for s in snippets(README, "python")] == [s.text for s in snippets(INDEX, "python")]
-    assert len([line for line in snippets(README, "python")[0].text.splitlines() if line.strip()]) <= 14
-    assert {"eval_paris_accuracy", "eval_worst_environment_accuracy"} <= quick_start["trainer"].evaluate().keys()
+def test_the_first_snippet_is_short_and_runs_in_an_empty_folder(tmp_path, monkeypatch, capsys):
+    (snippet,) = snippets(README, "python")
+    assert [snippet.text] == [s.text for s in snippets(INDEX, "python")]
+    assert len([line for line in snippet.text.splitlines() if line.strip()]) <= 14
+    monkeypatch.chdir(tmp_path)
+    trainer = run(README, "", {"__name__": "snippet"})["trainer"]
+    assert trainer.state.global_step == 2
+    printed = ast.literal_eval(capsys.readouterr().out.splitlines()[-1])
+    for page in (README, INDEX):
+        assert ast.literal_eval(snippets(page, "text")[0].text).keys() == printed.keys()
+
+
+def test_ones_own_data(own_data):
+    assert {"eval_paris_accuracy", "eval_worst_environment_accuracy"} <= own_data["trainer"].evaluate().keys()
 
 
 @pytest.mark.parametrize("page", REST, ids=name_of)

@@ -15,7 +15,7 @@ from hf_metairm.models import (
     ColoredMNISTClassifier,
     ColoredMNISTConfig,
     encode_sentences,
-    encoder_stepped_over,
+    encoder_skipped,
     is_mean_pooled,
 )
 from hf_metairm.models.text_classifier import choose_trainable, load_classifier
@@ -49,24 +49,24 @@ def test_an_encoder_that_is_not_mean_pooled_is_left_alone(tmp_path):
     assert load_classifier(str(plain), ["no", "yes"]).config.num_hidden_layers == 2
 
 
-def test_head_sees_the_same_whether_the_encoder_is_run_or_stepped_over(folder):
+def test_head_sees_the_same_whether_the_encoder_is_run_or_skipped(folder):
     model = load_classifier(str(folder), ["no", "yes"]).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     outputs = encode_sentences(model, tokenizer, [*SENTENCES, SENTENCES[0]])
     assert len(outputs) == 2
     with torch.no_grad():
         logits = model(**tokenizer(SENTENCES, padding=True, return_tensors="pt")).logits
-        with encoder_stepped_over(model):
+        with encoder_skipped(model):
             short = model(inputs_embeds=torch.stack([outputs[s] for s in SENTENCES])).logits
         again = model(**tokenizer(SENTENCES, padding=True, return_tensors="pt")).logits
     assert torch.allclose(short, logits, atol=1e-5)
     assert torch.equal(again, logits)
 
 
-def test_checkpoint_written_while_the_encoder_is_stepped_over_is_the_whole_model(folder, tmp_path):
+def test_checkpoint_written_while_the_encoder_is_skipped_is_the_whole_model(folder, tmp_path):
     model = load_classifier(str(folder), ["no", "yes"]).eval()
     tokens = AutoTokenizer.from_pretrained(folder)(SENTENCES, padding=True, return_tensors="pt")
-    with encoder_stepped_over(model):
+    with encoder_skipped(model):
         model.save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     with torch.no_grad():
