@@ -28,6 +28,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_load_optimizer_and_scheduler": "overridden: and comes back from it",
     },
     "transformers.PreTrainedModel": {
+        "_init_weights": "overridden: how a new model's weights are drawn",
         "_auto_class": "read: whether a model is code of its own, which its card says",
         "_gradient_checkpointing_func": "read: reentrant checkpointing has no second derivative",
     },

@@ -58,7 +58,7 @@ def is_in(owner: object, name: str) -> bool:
     if hasattr(owner, name):
         return True
     sources = [inspect.getsource(c) for c in getattr(owner, "__mro__", ())[:-1]]
-    return any(re.search(rf"\b{name}\b", source) for source in sources)
+    return any(re.search(rf"\bself\.{name}\b", source) for source in sources)
 
 
 def unlisted(trees: list[ast.AST]) -> set[str]:
