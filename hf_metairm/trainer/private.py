@@ -35,6 +35,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_tag_names": "read: they are the card's tags, too",
     },
     "transformers.PreTrainedModel": {
+        "_init_weights": "overridden: how a new model's weights are drawn",
         "_auto_class": "read: whether a model is code of its own, which its card says",
         "_gradient_checkpointing_func": "read: reentrant checkpointing has no second derivative",
     },

@@ -58,7 +58,7 @@ def is_in(owner: object, name: str) -> bool:
     """Whether a class or module has a name, as its own or on its instances."""
     if hasattr(owner, name):
         return True
-    return re.search(rf"\b{name}\b", sources(owner)) is not None
+    return re.search(rf"\bself\.{name}\b", sources(owner)) is not None
 
 
 @functools.cache
