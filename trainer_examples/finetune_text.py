@@ -2,6 +2,7 @@
 Fine-tune a sentence encoder on text from several environments, by one algorithm, and see how it does in each of them.
 
     accelerate launch trainer_examples/finetune_text.py --algorithm meta-irm
+    accelerate launch trainer_examples/finetune_text.py --algorithm meta-irm --freeze_encoder   # without a GPU
     accelerate launch trainer_examples/finetune_text.py --algorithm erm --max_steps 200 --learning_rate 1e-4
 
 The data are PunctuatedSST-2: sentiment of movie reviews, whose final mark, " ." or " !", agrees with the label with
@@ -55,8 +56,9 @@ def main() -> None:
         builder = PunctuatedSST2(script.dataset_config, source="bundled")
         builder.download_and_prepare()
     dataset = builder.as_dataset()
-    shown = ("p=0.1", "p=0.2", "p=0.9")  # of nine environments to test on
-    dataset["test"] = dataset["test"].filter(lambda row: row["environment"] in shown)
+    # Three of the nine environments to test on, and few of their rows, for those who have no GPU
+    shown = dataset["test"].filter(lambda row: row["environment"] in ("p=0.1", "p=0.2", "p=0.9"))
+    dataset["test"] = shown.shuffle(seed=0).select(range(1200))
 
     # Model and tokenizer
     path = resolve_model(script.model_name_or_path)

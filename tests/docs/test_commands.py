@@ -30,6 +30,8 @@ def check(words: list[str]) -> None:
 
 
 def check_own(words: list[str]) -> None:
+    if words == ["--help"]:
+        return
     command = typer.main.get_command(app).commands[words[0]]
     if len(words) == 1:  # a command that is spoken of, or one without arguments
         return
