@@ -26,8 +26,16 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_load_best_model": "overridden: results of the model before are not those of the best one",
         "_save_optimizer_and_scheduler": "overridden: the algorithm's state goes into the checkpoint",
         "_load_optimizer_and_scheduler": "overridden: and comes back from it",
+        "_save_checkpoint": "overridden: trl's writes a card with every checkpoint",
+    },
+    "trl.SFTTrainer": {
+        "_metrics": "exchanged: what is noted of the adapted model is not the model's",
+        "_total_train_tokens": "put back: every token of a step is counted once",
+        "_name": "read: which of its metrics say how good the model is",
+        "_tag_names": "read: they are the card's tags, too",
     },
     "transformers.PreTrainedModel": {
+        "_init_weights": "overridden: how a new model's weights are drawn",
         "_auto_class": "read: whether a model is code of its own, which its card says",
         "_gradient_checkpointing_func": "read: reentrant checkpointing has no second derivative",
     },
