@@ -175,8 +175,3 @@ def _read(path: Path, options: ReadOptions, say: Callable[[str], None]) -> datas
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "__")) for part in path.parts)
-
-
-# Names of an earlier layout, until their callers are moved.
-READERS = dict.fromkeys(KINDS)
-read_file = read_table

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .parameters import Places, Vector, add_, dense, differentiate, divide_, note_elsewhere
-from .processes import Processes
+from .processes import Processes, reshard
 from .risks import Environment, Parts, Risk
 
 
@@ -85,17 +86,10 @@ class InPlaceOracle(Oracle):
     `torch.compile`, FSDP2. [`close`] puts the parameters back bit for bit.
     """
 
-    def __init__(
-        self,
-        processes: Processes,
-        parameters: list[nn.Parameter],
-        risk: Risk,
-        batches: Parts,
-        loss_scale: float = 1.0,
-    ):
-        super().__init__(processes, parameters, risk, batches, loss_scale)
-        self._theta: Vector = [p.detach().clone() for p in parameters]
-        self._kept_gradients = [p.grad for p in parameters]
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._theta: Vector = [p.detach().clone() for p in self.parameters]
+        self._kept_gradients = [p.grad for p in self.parameters]
 
     @property
     def theta(self) -> Vector:
@@ -136,7 +130,7 @@ class InPlaceOracle(Oracle):
         """R_e at base + scale · direction, over this process's rows."""
         self.move(base, direction, scale)
         loss = self._loss_here(environment)
-        self.processes.reshard()
+        reshard(self.processes.module)
         return loss
 
     def close(self) -> None:
@@ -152,16 +146,9 @@ class SwappingOracle(Oracle):
     product, so that a graph through θ stays valid while θ' is evaluated. Takes what [`Oracle`] takes.
     """
 
-    def __init__(
-        self,
-        processes: Processes,
-        parameters: list[nn.Parameter],
-        risk: Risk,
-        batches: Parts,
-        loss_scale: float = 1.0,
-    ):
-        super().__init__(processes, parameters, risk, batches, loss_scale)
-        self.places = Places(processes.module, parameters)
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.places = Places(self.processes.module, self.parameters)
 
     @property
     def theta(self) -> Vector:

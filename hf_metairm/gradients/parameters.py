@@ -10,6 +10,8 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
+from .processes import reshard
+
 
 Vector = list[Tensor]
 
@@ -34,7 +36,8 @@ def note_elsewhere(model: nn.Module, elsewhere: bool) -> None:
 
 
 def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """θ: the parameters of `model` that require a gradient, each once even where it is tied."""
+    """θ: the parameters of `model` that require a gradient, each once even where it is tied; with FSDP2 its shards."""
+    reshard(model)
     return [p for p in model.parameters() if p.requires_grad]
 
 

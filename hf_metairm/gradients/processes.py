@@ -22,6 +22,16 @@ def is_sharded(tensor: Tensor) -> bool:
     return hasattr(tensor, "to_local")
 
 
+def reshard(model: nn.Module) -> None:
+    """
+    After a forward pass without a backward one (an evaluation), FSDP2 may leave the root unsharded, and its parameters
+    are then not those that the optimizer steps: put the shards back.
+    """
+    for part in model.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
+
+
 class Processes:
     """The processes that share the batch of `model`; a single one unless it is wrapped in DDP or sharded by FSDP2."""
 
@@ -29,22 +39,13 @@ class Processes:
         compiled = hasattr(model, "_orig_mod")
         inner = model._orig_mod if compiled else model
         self.module: nn.Module = inner.module if isinstance(inner, DistributedDataParallel) else model
-        self.reshard()
+        reshard(self.module)
         self.shards = any(is_sharded(p) for p in self.module.parameters())
         self._group = inner.process_group if isinstance(inner, DistributedDataParallel) else None
         shared = isinstance(inner, DistributedDataParallel) or (self.shards and dist.is_initialized())
         self.count = dist.get_world_size(self._group) if shared else 1
         # FSDP2's hooks take the mean of the processes' gradients where their sum is wanted.
         self.backward_scale = float(self.count) if self.shards else 1.0
-
-    def reshard(self) -> None:
-        """
-        After a forward pass without a backward one (an evaluation), FSDP2 may leave the root unsharded, and its
-        parameters are then not those that the optimizer steps: put the shards back.
-        """
-        for part in self.module.modules():
-            if isinstance(part, FSDPModule):
-                part.reshard()
 
     def add(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over the processes, in place."""

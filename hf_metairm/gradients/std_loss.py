@@ -104,8 +104,3 @@ class StdLoss:
         self._means = PairTable(environments, means.dtype, means.device, 0.0)
         self._means.matrix = means.clone()
         self._counts = state["meta_loss_counts"].cpu().numpy().astype(np.int32)
-
-    @property
-    def environments(self) -> list[Any]:
-        """The environments in the order of [`state_dict`]'s rows."""
-        return [] if self._means is None else self._means.environments

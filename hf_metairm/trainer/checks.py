@@ -117,17 +117,16 @@ def check_batch_norm(model: torch.nn.Module, frozen: bool) -> None:
 
 
 def check_loss(trainer: Any) -> None:
-    """A trial forward pass on two rows of each environment in the first block: each must have a scalar loss."""
+    """A trial forward pass on two rows of each of as many environments as a block has: each has a scalar loss."""
     model: Any = trainer.model
     was_training = model.training
     sampler = trainer.make_sampler()
-    first = [next(iter(sampler))] if len(sampler) else []
-    rows = [int(k) for e in range(min(sampler.per_batch, len(sampler.rows_of))) for k in sampler.rows_of[e][:2]]
+    rows = [int(k) for of_environment in sampler.rows_of[: sampler.per_batch] for k in of_environment[:2]]
     loss, inputs = None, {}
     try:
         model.eval()
         with torch.random.fork_rng(), torch.no_grad():
-            for environment, inputs in trainer.probe(rows or first).items():
+            for environment, inputs in trainer.probe(rows).items():
                 loss = trainer.risk(model, inputs)
                 if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
                     break

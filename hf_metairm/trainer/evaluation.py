@@ -170,11 +170,7 @@ class EnvironmentEvaluation(Trainer):
     def _metric_names_of(self, dataset: Any, prefix: str) -> set[str]:
         if not hasattr(dataset, "__len__"):
             return set()
-        parts = (
-            environment_parts(dataset, self.args.environment_column)
-            if has_environments(dataset, self.args.environment_column)
-            else {}
-        )
+        parts = self._parts_of(dataset) or {}
         first = next(iter(parts.values()), dataset)
         rows = range(min(2, len(first)))
         few = first.select(rows) if hasattr(first, "select") else SomeRows(first, list(rows))
