@@ -58,6 +58,7 @@ def main(folder: Path, moments: int) -> None:
         killed = trainer(folder / f"killed{moment}", Interrupt(moment))
         with contextlib.suppress(KeyboardInterrupt):
             killed.train()
+        state.wait_for_everyone()  # As where all processes are started anew: the first may still write its checkpoint.
         torch.manual_seed(99 + state.process_index)
         resumed = trainer(folder / f"killed{moment}")
         resumed.train(resume_from_checkpoint=True)
