@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,13 @@ class Writes:
         if self.fault == KILL:
             os.kill(os.getpid(), signal.SIGKILL)
         raise error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def signals(number: int, times: int) -> None:
+    """Send this process a signal; more than once, from beside, as of an impatient finger."""
+    os.kill(os.getpid(), number)
+    for k in range(1, times):
+        threading.Timer(0.002 * k, os.kill, (os.getpid(), number)).start()
 
 
 @contextlib.contextmanager
