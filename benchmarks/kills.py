@@ -8,9 +8,9 @@ python benchmarks/kills.py --kills 20 --processes 2 --output docs/benchmarks/kil
 
 What runs is `hf-metairm train` with its recipe for Colored MNIST, on the bundled digits: meta-IRM, whose algorithm has
 a state of its own, with a checkpoint every four of 24 steps. All processes get SIGKILL at a moment drawn evenly from
-the time that a whole run takes, until a start comes to its end before that: then the model's parameters, bit for bit,
-and the result are compared, and the next run begins. A start that ends in any other way than by the kill is counted
-as refused.
+twice the time that a whole run takes, until a start comes to its end before that: then the model's parameters, bit for
+bit, and the result are compared, and the next run begins. A start that ends in any other way than by the kill is
+counted as refused.
 
 Children are forks of this process, which has imported everything: what is killed is the work, not the imports.
 """
@@ -133,7 +133,7 @@ def main() -> None:
         while kills < options.kills:
             folder, moments = Path(scratch, f"run{number}"), []
             while True:
-                moment = generator.uniform(0, seconds) if kills < options.kills else None
+                moment = generator.uniform(0, 2 * seconds) if kills < options.kills else None
                 codes = ended(start(folder, options.processes), moment)
                 if all(code == 0 for code in codes):
                     break
