@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import cached_file, logging
 
 from ..models.pretrained import MINILM, MINILM_ON_HUB, resolve_model
-from .files import readable
+from .files import file_of, readable
 
 
 def load_adapter(name: str) -> Any:
@@ -32,6 +32,7 @@ def load_adapter(name: str) -> Any:
     logging.set_verbosity_error()  # The head comes with the adapter: no report of what the base lacks.
     try:
         base = _base(str(config.base_model_name_or_path), _classes(name, config))
+        _name_classes(base, name)
     finally:
         logging.set_verbosity(verbosity)
     with readable(name, "weights"):
@@ -45,6 +46,16 @@ def _base(name: str, classes: int) -> Any:
         if name != MINILM_ON_HUB:
             raise
         return AutoModelForSequenceClassification.from_pretrained(resolve_model(MINILM), num_labels=classes)
+
+
+def _name_classes(base: Any, name: str) -> None:
+    """As the model's config says that our Trainers save beside an adapter."""
+    if file_of(name, "config.json"):
+        with readable(name, "config"):
+            named = AutoConfig.from_pretrained(name).id2label
+        if len(named) == base.config.num_labels:
+            base.config.id2label = named
+            base.config.label2id = {label: k for k, label in named.items()}
 
 
 def _classes(name: str, config: Any) -> int:

@@ -15,10 +15,10 @@ from transformers import (
 )
 
 from ..models import ColoredMNISTClassifier
+from ..models.class_names import is_nameless
 from .adapter import load_adapter
 from .classifier import Classifier
 from .files import Record, check_name, file_of, read_record, readable
-from .labels import is_nameless
 
 
 def load_checkpoint(name: str, device: str | None = None, labels: Sequence[str] | None = None) -> Classifier:
