@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import cached_file, logging
 
 from ..models.pretrained import MINILM, MINILM_ON_HUB, resolve_model
-from .files import file_of, readable
+from ..models.reading import file_of, readable
 
 
 def load_adapter(name: str) -> Any:

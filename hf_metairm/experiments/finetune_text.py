@@ -9,6 +9,7 @@ hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,8 @@ from ..data import DATASETS, TensorRows, load_own
 from ..data.own import OwnData
 from ..environments import read_environments
 from ..models import encode_sentences, encoder_skipped
-from ..models.text_classifier import MINILM, choose_trainable, load_classifier, load_tokenizer
+from ..models.reading import load_tokenizer, most_tokens
+from ..models.text_classifier import MINILM, choose_trainable, load_classifier
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.model_card import CardDetails
 from .command import run_command
@@ -53,6 +55,11 @@ class TextArguments(ComparisonArguments):
     trainable: str = field(default="all", metadata={"help": "all, head, top:1 (or more layers), or lora."})
     lora_rank: int = field(default=8, metadata={"help": "Rank of the adapters of trainable=lora."})
     max_length: int = field(default=128, metadata={"help": "Tokens in a text; longer ones are cut."})
+
+    def __post_init__(self) -> None:
+        for name in ("max_length", "lora_rank"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} is refused: use a number from 1 on.")
 
 
 ROWS_PER_ENVIRONMENT = 16
@@ -110,6 +117,7 @@ class TextComparison(Comparison[TextArguments]):
         set_seed(seed)
         trainable, labels = self.arguments.trainable, data.train.features["label"].names
         model = load_classifier(self.arguments.model_name_or_path, labels, mean_pooling=trainable != "lora")
+        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, most_tokens(model) or sys.maxsize)
         model = choose_trainable(model, trainable, self.arguments.lora_rank)
         if trainable == "head":
             # The frozen encoder says the same at every step: run it once, and train the head on what it said.
@@ -166,16 +174,16 @@ class TextComparison(Comparison[TextArguments]):
 
     def _tokenized(self, dataset: Any) -> Any:
         return dataset.map(
-            lambda rows: self.tokenizer(rows["sentence"], truncation=True, max_length=self.arguments.max_length),
+            lambda rows: self.tokenizer(rows["sentence"], truncation=True),
             batched=True,
             desc="Tokenizing",
         )
 
     def encoded(self, model: Any, dataset: Any) -> TensorRows:
         """Rows with the frozen encoder's output in place of the sentence; kept on disk for the other runs."""
-        a, state = self.arguments, PartialState()
+        a, state, length = self.arguments, PartialState(), self.tokenizer.model_max_length
         file = Path(a.output_dir, "encoder_outputs.pt")
-        key = {"model": a.model_name_or_path, "max_length": a.max_length}
+        key = {"model": a.model_name_or_path, "max_length": length}
         sentences = dataset["sentence"][:]
         with state.main_process_first():
             if not self._outputs and file.is_file():
@@ -183,7 +191,7 @@ class TextComparison(Comparison[TextArguments]):
                 self._outputs = kept["outputs"] if kept["key"] == key else {}
             wanted = sorted(set(sentences) - set(self._outputs))
             if wanted:
-                self._outputs |= encode_sentences(model.to(state.device), self.tokenizer, wanted, a.max_length)
+                self._outputs |= encode_sentences(model.to(state.device), self.tokenizer, wanted, length)
                 if state.is_main_process:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     torch.save({"key": key, "outputs": self._outputs}, file)

@@ -147,7 +147,12 @@ class _Parser(HfArgumentParser):
 def _typed(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     """What the words become by the types of a dataclass's fields."""
     words: list[str] = []
+    kinds = {f.name: str(f.type).lower() for f in dataclasses.fields(kind)}
     for key, value in values.items():
+        if isinstance(value, list) and ("list" not in kinds[key] or not all(isinstance(v, str) for v in value)):
+            raise ValueError(f"{key} takes {'words' if 'list' in kinds[key] else 'one value'}, not the list {value}.")
+        if isinstance(value, dict) and "dict" not in kinds[key]:
+            raise ValueError(f"{key} takes a value, not lines of the form name: value ({', '.join(value)}).")
         if value is True:
             words.append(f"--{key}")
         elif isinstance(value, list):

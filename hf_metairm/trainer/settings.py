@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass, field
 
 from ..algorithms.settings import Settings, wrong
@@ -40,6 +42,13 @@ class EnvironmentSettings(Settings):
     def check_settings(self) -> None:
         """Raise `ValueError` for a value that a field cannot take."""
         super().check_settings()
+        for part in dataclasses.fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise wrong(self, part.name, "a finite number")
+        for name in ("per_device_train_batch_size", "per_device_eval_batch_size"):
+            if getattr(self, name, 1) < 1:
+                raise wrong(self, name, "a number from 1 on")
         number = self.environments_per_batch
         fewest = getattr(self, "fewest_environments", 1)
         if number is not None and number < fewest:
