@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..files import replacing
+
 
 # Four lines and seven markers: 28 pairs that differ in black and white.
 LINES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "^", "D", "v", "P", "X")
@@ -72,7 +74,7 @@ def draw_curves(history: Sequence[dict[str, Any]], environments: Sequence[str], 
     above.legend(title="training environment", fontsize=9, handlelength=3.5)
     for axes in (above, below):
         axes.grid(alpha=0.3)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=130)
+    with replacing(file) as new:
+        figure.savefig(new, dpi=130)
     plt.close(figure)
     return True

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..files import replacing
 from ..metrics import Metric
 
 
@@ -79,8 +80,8 @@ def draw_dots(dots: Dots, file: Path) -> None:
     once = dict(zip(*reversed(axes.get_legend_handles_labels())))
     if once:
         figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=3, fontsize=8)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=130)
+    with replacing(file) as new:
+        figure.savefig(new, dpi=130)
     plt.close(figure)
 
 

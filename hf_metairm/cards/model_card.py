@@ -11,7 +11,9 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 from transformers import PreTrainedModel
 
+from .. import files as writing
 from ..provenance import __version__, hardware, versions
+from ..secrets import without_secrets
 from . import results as measured
 from . import text as write
 from . import training
@@ -46,7 +48,7 @@ def write_card(facts: CardFacts, details: CardDetails, folder: Path) -> None:
     card = ModelCard.from_template(data, template_str=template, **pictures, **sections(identity, energy))
     found = json.dumps(for_machines(identity, energy), indent=1, ensure_ascii=False)
     for name, text in ((CARD, str(card)), (RESULTS, found + "\n")):
-        (folder / name).write_text(write.without_secrets(text, facts.args), encoding="utf-8", newline="\n")
+        writing.write(folder / name, without_secrets(text, facts.args))
 
 
 def metadata(identity: Identity, energy: dict[str, float] | None) -> ModelCardData:

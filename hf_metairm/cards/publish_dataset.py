@@ -12,6 +12,7 @@ from huggingface_hub import HfApi
 
 from ..data.builder import EnvironmentDatasetBuilder
 from ..data.samples import draw_samples
+from ..files import filling
 from .dataset_card import check_alike, data_path, dataset_card
 
 
@@ -42,21 +43,8 @@ def write_parquet(
     """
     check_alike(builders)
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".incomplete", dir=folder.parent))
-    partial.chmod(0o755)
-    try:
-        names = _write(builders, partial, repo_id or str(folder))
-        if not folder.exists():
-            partial.rename(folder)
-        else:
-            # The card goes first and comes last: without one, the folder is no dataset with these configs.
-            (folder / "README.md").unlink(missing_ok=True)
-            for name in names:
-                (folder / name).parent.mkdir(exist_ok=True)
-                (partial / name).replace(folder / name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with filling(folder, last="README.md") as new:  # Without its card the folder is no dataset with these configs.
+        names = _write(builders, new, repo_id or str(folder))
     return [folder / name for name in names]
 
 

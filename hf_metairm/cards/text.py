@@ -1,4 +1,4 @@
-"""What a card is written with: names that cannot break out of their place, tables, BibTeX; and nothing secret."""
+"""What a card is written with: names that cannot break out of their place, tables, BibTeX."""
 
 from __future__ import annotations
 
@@ -75,15 +75,3 @@ def bibliography(*entries: str | None) -> str:
     for entry in re.findall(r"@\w+\{.*?\n\}", "\n".join(filter(None, entries)), re.DOTALL):
         found.setdefault(entry.split("{", 1)[1].split(",", 1)[0], entry)
     return "\n\n".join(found.values()).replace("```", "'''")
-
-
-def is_secret(name: str) -> bool:
-    """Whether a setting of that name is nobody's business."""
-    return re.search(r"(^|_)(token|password|secret|api_?key)s?$", name, re.IGNORECASE) is not None
-
-
-def without_secrets(text: str, args: Any) -> str:
-    """A text without the secrets among some settings, and without what looks like a token of the Hub."""
-    secrets = {v for name, v in vars(args).items() if is_secret(name) and isinstance(v, str) and len(v) >= 8}
-    pattern = "|".join([*map(re.escape, sorted(secrets, key=len, reverse=True)), r"\bhf_[A-Za-z0-9]{30,}\b"])
-    return re.sub(pattern, "(secret)", text)

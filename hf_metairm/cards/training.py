@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+from ..secrets import is_secret
 from . import text as write
 from .facts import CardDetails, CardFacts
 
@@ -51,7 +52,7 @@ def own_fields(args: Any) -> list[Any]:
     `{"finite_difference_scheme": {"meta_gradient": "finite_difference"}}`.
     """
     known = {f.name for f in fields(TrainingArguments)}
-    return [f for f in fields(args) if f.name not in known and not write.is_secret(f.name)]
+    return [f for f in fields(args) if f.name not in known and not is_secret(f.name)]
 
 
 def settings_table(facts: CardFacts, details: CardDetails) -> str:

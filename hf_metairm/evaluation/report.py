@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .. import files
 from ..cards import text as write
 from .picture import draw
 from .result import Evaluation, Interval
@@ -20,10 +21,9 @@ MOST_CLASSES = 12
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """`results.json`, `table.md` and a picture that is called by the metric (`accuracy.png`) in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
     results = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False)
-    (folder / "results.json").write_text(results + "\n", encoding="utf-8")
-    (folder / "table.md").write_text(markdown(evaluation), encoding="utf-8")
+    files.write(folder / "results.json", results + "\n")
+    files.write(folder / "table.md", markdown(evaluation))
     draw(evaluation, folder / f"{evaluation.metric.name}.png")
 
 

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from .run import Result, Run
-from .store import Store
+from .store import Store, checkpoints
 from .workers import Failure, Work, side_by_side
 
 
@@ -124,7 +124,7 @@ def _in_turn(
 
 def tidy(place: Path, keep_models: bool) -> None:
     """Delete what a finished run needs no more."""
-    for old in place.glob("checkpoint-*") if keep_models else [place]:
+    for old in checkpoints(place) if keep_models else [place]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -30,6 +30,7 @@ from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
+from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
 from .settings import Settings, read_settings
 
 
@@ -79,9 +80,9 @@ class TextComparison(Comparison[TextArguments]):
         self.tokenizer = load_tokenizer(self.arguments.model_name_or_path)
         # Saved with the model, so that whoever cuts texts for it cuts them as in training.
         self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, self.arguments.max_length)
-        self._data: dict[tuple[str | None, int], OwnData] = {}
+        self._rows: dict[tuple[str | None, int], OwnData] = {}
         self._origins: dict[tuple[str | None, int], str] = {}
-        self._outputs: dict[str, torch.Tensor] = {}
+        self._outputs: EncoderOutputs | None = None
 
     def title(self) -> str:
         """The dataset, the model, and how much of it was trained."""
@@ -148,10 +149,10 @@ class TextComparison(Comparison[TextArguments]):
 
     def data(self, config: str | None, seed: int) -> OwnData:
         """The rows of a config, drawn with a seed."""
-        if (config, seed) not in self._data:
+        if (config, seed) not in self._rows:
             with PartialState().main_process_first():
-                self._data[config, seed] = self._load(config, seed)
-        return self._data[config, seed]
+                self._rows[config, seed] = self._load(config, seed)
+        return self._rows[config, seed]
 
     def _load(self, config: str | None, seed: int) -> OwnData:
         a = self.arguments
@@ -173,30 +174,29 @@ class TextComparison(Comparison[TextArguments]):
         )
 
     def _tokenized(self, dataset: Any) -> Any:
+        # Left to itself, `datasets` would name the outcome by a pickle of the function, with all that it reaches.
+        key = key_of_tokenizer(self.tokenizer, self.tokenizer.model_max_length)
         return dataset.map(
             lambda rows: self.tokenizer(rows["sentence"], truncation=True),
             batched=True,
             desc="Tokenizing",
+            new_fingerprint=f"{dataset._fingerprint}{key}"[:64],
         )
 
     def encoded(self, model: Any, dataset: Any) -> TensorRows:
         """Rows with the frozen encoder's output in place of the sentence; kept on disk for the other runs."""
-        a, state, length = self.arguments, PartialState(), self.tokenizer.model_max_length
-        file = Path(a.output_dir, "encoder_outputs.pt")
-        key = {"model": a.model_name_or_path, "max_length": length}
+        state, length = PartialState(), self.tokenizer.model_max_length
         sentences = dataset["sentence"][:]
         with state.main_process_first():
-            if not self._outputs and file.is_file():
-                kept = torch.load(file)
-                self._outputs = kept["outputs"] if kept["key"] == key else {}
-            wanted = sorted(set(sentences) - set(self._outputs))
-            if wanted:
-                self._outputs |= encode_sentences(model.to(state.device), self.tokenizer, wanted, length)
+            if self._outputs is None:
+                key = key_of_encoder(model, self.tokenizer, length)
+                self._outputs = EncoderOutputs(Path(self.arguments.output_dir, "encoder_outputs.safetensors"), key)
+            if wanted := self._outputs.missing(sentences):
+                self._outputs.add(encode_sentences(model.to(state.device), self.tokenizer, wanted, length))
                 if state.is_main_process:
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    torch.save({"key": key, "outputs": self._outputs}, file)
+                    self._outputs.save()
         columns: dict[str, Any] = {
-            "inputs_embeds": torch.stack([self._outputs[s] for s in sentences]),
+            "inputs_embeds": self._outputs.of(sentences),
             "labels": torch.tensor(dataset["label"][:]),
             "environment": list(map(str, dataset["environment"][:])),
         }

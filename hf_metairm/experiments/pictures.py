@@ -9,6 +9,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from ..files import replacing
+
 
 # Distinct in black and white: line and marker differ, not only colour.
 STYLES = [("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", "-"), ("P", "--"), ("X", ":")]
@@ -70,8 +72,8 @@ class Dots:
         figure.suptitle(_plain("\n".join(fill(line, 80) for line in self.title.split("\n"))), fontsize=9)
         once = dict(zip(*reversed(axes.get_legend_handles_labels())))
         figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=2, fontsize=8)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(file, dpi=140)
+        with replacing(file) as new:
+            figure.savefig(new, dpi=140)
         plt.close(figure)
 
 
@@ -104,8 +106,8 @@ def draw_comparison(
     axes.grid(alpha=0.3)
     axes.legend()
     axes.set_title(_plain(title), fontsize=10)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=150)
+    with replacing(file) as new:
+        figure.savefig(new, dpi=150)
     plt.close(figure)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..secrets import public
+
 
 # What is known of a finished run, as JSON has it: `name`, `seed`, `settings`, and what was measured. Above all
 # `test`, and where it was measured `validation`: by environment `accuracy`, `rows` and further metrics.
@@ -22,7 +24,7 @@ class Run:
 
     Args:
         name (`str`): the row of the table that it belongs to, such as `"meta-irm"`.
-        settings (`Mapping`): all that the result depends on, the `seed` among them. Tokens are left out.
+        settings (`Mapping`): all that the result depends on, the `seed` among them. Secrets are left out.
         file (`str`, *optional*, defaults to `"runs"`): the store's file that its result goes into, without suffix.
     """
 
@@ -31,7 +33,7 @@ class Run:
     file: str = "runs"
 
     def __post_init__(self) -> None:
-        plain = json.loads(json.dumps(_without_tokens(self.settings), default=str))
+        plain = json.loads(json.dumps(public(self.settings), default=str))
         object.__setattr__(self, "settings", plain)
 
     @property
@@ -57,16 +59,3 @@ class Run:
 def key_of(settings: Mapping[str, Any]) -> str:
     """The digest of some settings: twelve hexadecimal digits."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def is_token(name: str) -> bool:
-    """Whether a setting of that name is a secret, such as `hub_token`."""
-    return name == "token" or name.endswith("_token")
-
-
-def _without_tokens(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _without_tokens(value) if isinstance(value, Mapping) else value
-        for name, value in settings.items()
-        if not is_token(name)
-    }

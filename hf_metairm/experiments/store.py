@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ..files import INCOMPLETE, write
 from .run import Result, Run, key_of
 
 
@@ -51,11 +51,11 @@ class Store:
         broken = [text for text, found in lines if found is None]
         kept = [text for text, found in lines if found is not None and key_of(found["settings"]) != run.key]
         path = self._path(run.file)
-        path.parent.mkdir(parents=True, exist_ok=True)
         if broken:
-            with open(f"{path}.broken", "ab") as aside:
-                aside.writelines(text + b"\n" for text in broken)
-        write_atomically(path, b"".join(text + b"\n" for text in [*kept, json.dumps(result).encode()]))
+            aside = path.with_name(f"{path.name}.broken")
+            before = aside.read_bytes() if aside.is_file() else b""
+            write(aside, before + b"".join(text + b"\n" for text in broken))
+        write(path, b"".join(text + b"\n" for text in [*kept, json.dumps(result).encode()]))
 
     def place(self, run: Run, named: bool) -> Path:
         """
@@ -129,12 +129,6 @@ def has_settings(place: Path, run: Run, or_none: bool = False) -> bool:
         return False
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that whoever reads it, also after a kill, finds what was there before or all of `content`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    with open(new, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+def checkpoints(folder: Path) -> list[Path]:
+    """What training keeps in a run's folder for going on: its checkpoints, and what was left of one."""
+    return [*folder.glob("checkpoint-*"), *folder.glob(INCOMPLETE)]

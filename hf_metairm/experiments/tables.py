@@ -16,9 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..cards.text import one_line, table
+from ..files import write
 from .pictures import draw_comparison
 from .run import Result, key_of
-from .store import write_atomically
 
 
 # With more or longer names than these, every environment has a row of its own.
@@ -159,10 +159,10 @@ def write_summary(
     results: Sequence[Result], folder: Path, title: str, environments: Sequence[str] | None = None
 ) -> None:
     """`results.json`, `table.md` and `accuracy.png` in `folder`, and the table on the terminal."""
-    write_atomically(folder / "results.json", json.dumps(list(results), indent=1).encode())
+    write(folder / "results.json", json.dumps(list(results), indent=1).encode())
     named = distinguished(results)
     text = f"{markdown_table(named, environments)}\n\n{error_bar_note(named)}\n"
-    write_atomically(folder / "table.md", text.encode())
+    write(folder / "table.md", text.encode())
     note = f"{title}\n(error bars: {error_bar_note(named)})"
     draw_comparison(all_percents(summarize(named)), folder / "accuracy.png", note, unseen_in_all(named))
     print_table(named, environments)

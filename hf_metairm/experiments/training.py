@@ -13,12 +13,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
+from ..files import write
 from ..provenance import hardware, versions
 from ..trainer import EnvironmentTrainer
-from .run import Result, Run, is_token
-from .store import SETTINGS_NAME, has_settings, write_atomically
+from .run import Result, Run
+from .store import SETTINGS_NAME, checkpoints, has_settings
 
 
 MakeTrainer = Callable[[Path, ExitStack], EnvironmentTrainer]
@@ -51,15 +52,15 @@ def train_run(
     """
     with ExitStack() as stack:
         trainer = make_trainer(folder, stack)
-        _hide_tokens(trainer)
+        log_in(trainer.args)
         same = not overwrite and has_settings(folder, run)
-        checkpoint = _last_checkpoint(folder) if same else None
+        checkpoint = trainer.newest_whole_checkpoint() if same else None
         trainer.accelerator.wait_for_everyone()
         if trainer.is_world_process_zero():
-            for old in [] if checkpoint else folder.glob("checkpoint-*"):
+            for old in [] if checkpoint else checkpoints(folder):
                 shutil.rmtree(old)
             settings = json.dumps(run.settings, indent=1, sort_keys=True)
-            write_atomically(folder / SETTINGS_NAME, settings.encode())
+            write(folder / SETTINGS_NAME, settings.encode())
         trainer.accelerator.wait_for_everyone()
         stop = CheckpointOnInterrupt()
         trainer.add_callback(stop)
@@ -92,25 +93,10 @@ def train_run(
         return result
 
 
-def _last_checkpoint(folder: Path) -> str | None:
-    """The last checkpoint that was written to its end: the Trainer's state comes last."""
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda place: int(place.name.rpartition("-")[2]))
-    for place in reversed(checkpoints):
-        try:
-            json.loads((place / "trainer_state.json").read_bytes())
-            return str(place)
-        except (OSError, ValueError):
-            continue
-    return None
-
-
-def _hide_tokens(trainer: EnvironmentTrainer) -> None:
-    """Tokens leave the Trainer's arguments, which are pickled with every checkpoint; the Hub's goes to its library."""
-    for name, value in vars(trainer.args).items():
-        if is_token(name) and isinstance(value, str):
-            if name == "hub_token":
-                os.environ["HF_TOKEN"] = value
-            setattr(trainer.args, name, None)
+def log_in(args: TrainingArguments) -> None:
+    """Give the Hub's token to its library, whichever of its functions asks for it."""
+    if args.hub_token:
+        os.environ["HF_TOKEN"] = args.hub_token
 
 
 class CheckpointOnInterrupt(TrainerCallback):

@@ -57,8 +57,8 @@ def load_classifier(name: str, labels: list[str], mean_pooling: bool = True) -> 
     lacking = sorted(key for key in loaded["missing_keys"] if key.startswith(inside) and ".pooler." not in key)
     if lacking:
         raise ValueError(
-            f"The weights of {name} are not whole, {len(lacking)} of its encoder lack ({lacking[0]}): save or download "
-            "the checkpoint again."
+            f"The weights of {name} are not whole, {len(lacking)} of its encoder lack ({lacking[0]}): save or "
+            "download the checkpoint again."
         )
     if name == MINILM:
         # The name under which everybody can have it, for cards and for adapters, which are loaded onto it.

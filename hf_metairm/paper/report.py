@@ -12,6 +12,7 @@ from ..experiments.run import Result
 from ..experiments.selection import MARGIN, RULES, worst_accuracy
 from ..experiments.store import Store
 from ..experiments.tables import all_percents, error_bar_note, markdown, percents, summarize
+from ..files import write
 from .published import UNSEEN, Published
 from .runs import choices, run_of, search_file, searched
 from .tables import TABLES, Row, Table
@@ -55,9 +56,8 @@ def write_report(folder: Path, output: Path) -> list[str]:
             parts += [f"## {table.title}", *sections, *notes, *remarks]
     if not names:
         raise ValueError(f"There is no finished run in {folder}: carry some out by `hf-metairm reproduce` first.")
-    output.parent.mkdir(parents=True, exist_ok=True)
     heading = HEADING.format(folder=_relative(folder, output))
-    output.write_text("\n\n".join([heading.strip(), *parts]) + "\n", encoding="utf-8")
+    write(output, "\n\n".join([heading.strip(), *parts]) + "\n")
     return names
 
 

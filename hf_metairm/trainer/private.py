@@ -26,7 +26,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_load_best_model": "overridden: results of the model before are not those of the best one",
         "_save_optimizer_and_scheduler": "overridden: the algorithm's state goes into the checkpoint",
         "_load_optimizer_and_scheduler": "overridden: and comes back from it",
-        "_save_checkpoint": "overridden: trl's writes a card with every checkpoint",
+        "_save_checkpoint": "overridden: a checkpoint is whole or not there; trl's writes a card with every one",
+        "_get_output_dir": "overridden: a checkpoint is written beside its place",
+        "_push_from_checkpoint": "overridden: it waits for the whole checkpoint, and no token is in what is pushed",
+        "_save": "overridden: a model's files are whole or as they were, and no token is in them",
     },
     "trl.SFTTrainer": {
         "_metrics": "exchanged: what is noted of the adapted model is not the model's",
@@ -63,6 +66,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "torch._dynamo.eval_frame.OptimizedModule": {
         "_orig_mod": "read: the model within a compiled one",
+    },
+    "datasets.Dataset": {
+        "_fingerprint": "read: what is made of a dataset is named by it, without a pickle of the function",
     },
     "datasets.GeneratorBasedBuilder": {
         "_info": "overridden, as every builder does",
