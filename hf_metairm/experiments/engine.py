@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from ..files import check_room
 from .run import Result, Run
 from .store import Store, checkpoints
 from .workers import Failure, Work, side_by_side
@@ -73,10 +74,12 @@ def carry_out(
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was trained is kept.
-        OSError: another process carries out runs in the store's folder.
+        OSError: another process carries out runs in the store's folder, or it cannot be written to.
     """
     first = workers is not None or _is_first()
     say = say if first else _say_nothing
+    if first:
+        check_room(store.folder)
     with store.locked() if first else nullcontext():
         done = _agreed(workers, {} if overwrite else store.of(runs) if first else None)
         todo = [run for run in dict.fromkeys(runs) if run not in done]

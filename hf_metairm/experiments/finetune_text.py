@@ -155,11 +155,12 @@ class TextComparison(Comparison[TextArguments]):
         return self._rows[config, seed]
 
     def _load(self, config: str | None, seed: int) -> OwnData:
-        a = self.arguments
+        a, say = self.arguments, print if PartialState().is_main_process else _say_nothing
         if a.dataset in DATASETS:
             builder = DATASETS[a.dataset](config, source=a.source, seed=seed)
             builder.download_and_prepare()
             self._origins[config, seed] = builder.data_source.title
+            say(f"{builder.config_id}, seed {seed}: made from {builder.data_source.title}.")
             return OwnData(builder.as_dataset("train"), builder.as_dataset("test"), a.dataset)
         return load_own(
             a.dataset,
@@ -171,6 +172,7 @@ class TextComparison(Comparison[TextArguments]):
             unseen_environments=a.unseen_environments,
             test_share=a.test_share,
             seed=seed,
+            say=say,
         )
 
     def _tokenized(self, dataset: Any) -> Any:
@@ -201,6 +203,10 @@ class TextComparison(Comparison[TextArguments]):
             "environment": list(map(str, dataset["environment"][:])),
         }
         return TensorRows(columns)
+
+
+def _say_nothing(line: str) -> None:
+    return None
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -8,8 +8,6 @@ import numpy as np
 from transformers import EvalPrediction
 from transformers.trainer_pt_utils import nested_concat
 
-from .accuracy import Accuracy
-
 
 class WithAccuracy:
     """`compute_metrics` of the user, with accuracy beside it where the task is single-label classification."""
@@ -22,6 +20,8 @@ class WithAccuracy:
         found = dict(self.own(prediction)) if self.own is not None else {}
         ids = class_ids(prediction.predictions, prediction.label_ids, self.classes)
         if ids is not None:
+            from .accuracy import Accuracy  # With `evaluate`, which takes a while to import: training needs neither.
+
             rows = {"predictions": ids, "references": np.asarray(prediction.label_ids)}
             found = {**Accuracy(keep_in_memory=True).compute(**rows), **found}
         return found
