@@ -40,7 +40,7 @@ def load_own(
     name: str,
     config: str | None = None,
     *,
-    text_column: str,
+    text_column: str | None,
     label_column: str,
     environment_column: str,
     test_split: str = "test",
@@ -58,7 +58,8 @@ def load_own(
 
     Args:
         name (`str`), config (`str`, *optional*): the dataset.
-        text_column (`str`), label_column (`str`), environment_column (`str`): its columns.
+        text_column (`str`, *optional*), label_column (`str`), environment_column (`str`): its columns; `None` stands
+            for `sentence`, or `text` where there is none.
         test_split (`str`, *optional*, defaults to `"test"`): the split to test on.
         unseen_environments (`Sequence[str]`, *optional*): environments as words, such as `["010"]`.
         test_share (`float`, *optional*, defaults to `0.2`): in (0, 1).
@@ -78,6 +79,8 @@ def load_own(
         used["test"] = loaded[test_split]
     elif not 0 < test_share < 1:
         raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}: it is the part that is held out.")
+    if text_column is None:
+        text_column = "text" if "sentence" not in used["train"].column_names else "sentence"
     columns = {text_column: "sentence", label_column: "label", environment_column: "environment"}
     if len(columns) < 3:
         raise ValueError("text_column, label_column and environment_column must be three different columns.")

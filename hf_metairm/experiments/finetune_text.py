@@ -31,18 +31,22 @@ from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
+from .heads import DEFAULTS, head_trainer
 from .settings import Settings, read_settings
+from .two_stages import Features, StageOneArguments, TwoStages
 
 
 @dataclass
-class TextArguments(ComparisonArguments):
+class TextArguments(StageOneArguments, ComparisonArguments):
     """What to train on what; see `help` of each field."""
 
     dataset: str = field(
         default="punctuated_sst2",
         metadata={"help": "punctuated_sst2, a CSV, TSV, JSON or Parquet file, a folder, or a name on the Hub."},
     )
-    text_column: str = field(default="sentence", metadata={"help": "The column with the text."})
+    text_column: str | None = field(
+        default=None, metadata={"help": "The column with the text; sentence or text by default."}
+    )
     label_column: str = field(default="label", metadata={"help": "The column with the label."})
     environment_column: str = field(default="environment", metadata={"help": "The column that names environments."})
     test_split: str = field(default="test", metadata={"help": "The split to test on."})
@@ -56,8 +60,16 @@ class TextArguments(ComparisonArguments):
     trainable: str = field(default="all", metadata={"help": "all, head, top:1 (or more layers), or lora."})
     lora_rank: int = field(default=8, metadata={"help": "Rank of the adapters of trainable=lora."})
     max_length: int = field(default=128, metadata={"help": "Tokens in a text; longer ones are cut."})
+    stages: str = field(
+        default="one",
+        metadata={
+            "help": "one: the algorithm trains the model. two: ERM fine-tunes it, the algorithm trains a small head.",
+            "choices": ("one", "two"),
+        },
+    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("max_length", "lora_rank"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is refused: use a number from 1 on.")
@@ -83,6 +95,7 @@ class TextComparison(Comparison[TextArguments]):
         self._rows: dict[tuple[str | None, int], OwnData] = {}
         self._origins: dict[tuple[str | None, int], str] = {}
         self._outputs: EncoderOutputs | None = None
+        self._two_stages: dict[tuple[str | None, int], tuple[TwoStages, Features]] = {}
 
     def title(self) -> str:
         """The dataset, the model, and how much of it was trained."""
@@ -109,6 +122,8 @@ class TextComparison(Comparison[TextArguments]):
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
     ) -> EnvironmentTrainer:
         """A new classifier on the pretrained encoder, of which `trainable` says how much is trained."""
+        if self.arguments.stages == "two":
+            return self._head_trainer(algorithm, dataset_config, seed, folder)
         data = self.data(dataset_config, seed)
         trainer_class = ALGORITHMS[algorithm][0]
         defaults = self._defaults(algorithm, data.train)
@@ -134,6 +149,24 @@ class TextComparison(Comparison[TextArguments]):
             data_collator=DataCollatorWithPadding(self.tokenizer),
         )
 
+    def _head_trainer(self, algorithm: str, dataset_config: str | None, seed: int, folder: Path) -> EnvironmentTrainer:
+        two_stages, features = self.two_stages(dataset_config, seed)
+        defaults = {**DEFAULTS, **ALGORITHMS[algorithm][1].on_features}
+        args = self.settings.config(
+            algorithm, defaults, output_dir=str(folder), seed=seed, environment_column="environment"
+        )
+        return head_trainer(algorithm, features, args, units=self.arguments.head_units, two_stages=two_stages)
+
+    def two_stages(self, dataset_config: str | None, seed: int) -> tuple[TwoStages, Features]:
+        """The fine-tuned encoder and the features that it finds, made once for all algorithms."""
+        a, key = self.arguments, (dataset_config, seed)
+        if key not in self._two_stages:
+            two_stages = TwoStages(
+                self.data(*key), self.tokenizer, a.model_name_or_path, a.trainable, a.lora_rank, a, seed, say=_say
+            )
+            self._two_stages[key] = two_stages, two_stages.features()
+        return self._two_stages[key]
+
     def _defaults(self, algorithm: str, train: datasets.Dataset) -> dict[str, Any]:
         """What suits anyone's data where nothing is said: above all a batch that environments can share."""
         sizes = read_environments(train).sizes
@@ -155,12 +188,12 @@ class TextComparison(Comparison[TextArguments]):
         return self._rows[config, seed]
 
     def _load(self, config: str | None, seed: int) -> OwnData:
-        a, say = self.arguments, print if PartialState().is_main_process else _say_nothing
+        a = self.arguments
         if a.dataset in DATASETS:
             builder = DATASETS[a.dataset](config, source=a.source, seed=seed)
             builder.download_and_prepare()
             self._origins[config, seed] = builder.data_source.title
-            say(f"{builder.config_id}, seed {seed}: made from {builder.data_source.title}.")
+            _say(f"{builder.config_id}, seed {seed}: made from {builder.data_source.title}.")
             return OwnData(builder.as_dataset("train"), builder.as_dataset("test"), a.dataset)
         return load_own(
             a.dataset,
@@ -172,7 +205,7 @@ class TextComparison(Comparison[TextArguments]):
             unseen_environments=a.unseen_environments,
             test_share=a.test_share,
             seed=seed,
-            say=say,
+            say=_say,
         )
 
     def _tokenized(self, dataset: Any) -> Any:
@@ -205,8 +238,10 @@ class TextComparison(Comparison[TextArguments]):
         return TensorRows(columns)
 
 
-def _say_nothing(line: str) -> None:
-    return None
+def _say(line: str) -> None:
+    """On the first process alone."""
+    if PartialState().is_main_process:
+        print(line, flush=True)
 
 
 def main(argv: list[str] | None = None) -> None:
