@@ -10,9 +10,10 @@ from pathlib import Path
 import datasets
 import numpy as np
 
+from ..ordering import listed
 from .files import ReadOptions
 from .opening import open_splits
-from .words import encode_labels, read_words, word_column
+from .words import arrow_column, encode_labels, read_words, word_column
 
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,29 @@ def load_own(
     Raises:
         ValueError: a column or environment that is not there, rows without a value, or nothing left to train on.
     """
+    columns = (text_column, label_column, environment_column)
+    splits = read_own(name, config, columns, test_split=test_split, options=options, say=say)
+    return divide(splits, name, unseen_environments, test_share, seed)
+
+
+def read_own(
+    name: str,
+    config: str | None,
+    columns: tuple[str, str, str],
+    *,
+    test_split: str = "test",
+    options: ReadOptions = ReadOptions(),  # noqa: B008
+    say: Callable[[str], None] = logger.info,
+) -> datasets.DatasetDict:
+    """
+    The first half of [`load_own`]: read the rows, before any are held out.
+
+    Args:
+        columns (`tuple[str, str, str]`): of the text, the label and the environment.
+
+    Returns:
+        `datasets.DatasetDict`: `train`, and `test` where there is such a split, with the columns of [`OwnData`].
+    """
     loaded = open_splits(name, config, options=options, say=say)
     first = (
         "train" if "train" in loaded else next(split for split in loaded if split != test_split or len(loaded) == 1)
@@ -76,10 +100,7 @@ def load_own(
     used = datasets.DatasetDict(train=loaded[first])
     if test_split in loaded and test_split != first:
         used["test"] = loaded[test_split]
-    elif not 0 < test_share < 1:
-        raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}: it is the part that is held out.")
-    columns = {text_column: "sentence", label_column: "label", environment_column: "environment"}
-    if len(columns) < 3:
+    if len(set(columns)) < 3:
         raise ValueError("text_column, label_column and environment_column must be three different columns.")
     for split, rows in used.items():
         missing = next((column for column in columns if column not in rows.column_names), None)
@@ -90,28 +111,38 @@ def load_own(
                 "--environment_column."
             )
     used = datasets.DatasetDict({split: _tidy(rows, columns) for split, rows in used.items()})
-    used = encode_labels(used, "label")
-    if "test" in used:
-        train, test = used["train"], used["test"]
-    else:
-        parts = used["train"].train_test_split(test_size=test_share, seed=seed)
+    used = encode_labels(used, columns[1])
+    own = {old: new for old, new in zip(columns, ("sentence", "label", "environment")) if old != new}
+    return used.select_columns(list(columns)).rename_columns(own) if own else used
+
+
+def divide(
+    splits: datasets.DatasetDict, name: str, unseen_environments: Sequence[str], test_share: float, seed: int
+) -> OwnData:
+    """The second half of [`load_own`]: which rows are trained on, and which are tested on."""
+    if "test" in splits:
+        train, test = splits["train"], splits["test"]
+    elif 0 < test_share < 1:
+        parts = splits["train"].train_test_split(test_size=test_share, seed=seed)
         train, test = parts["train"], parts["test"]
+    else:
+        raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}: it is the part that is held out.")
     train, held_out = _without(train, test, unseen_environments)
     test = datasets.concatenate_datasets([test, held_out]) if len(held_out) else test
     path = Path(name).expanduser()
     return OwnData(train, test, path.name, None if path.exists() else name)
 
 
-def _tidy(dataset: datasets.Dataset, columns: dict[str, str]) -> datasets.Dataset:
+def _tidy(dataset: datasets.Dataset, columns: tuple[str, str, str]) -> datasets.Dataset:
+    """The columns by their own names, which messages call them by, texts and environments as strings."""
+    text, _, environment = columns
     dataset = dataset.with_format(None).select_columns(list(columns))
-    dataset = dataset.rename_columns({old: new for old, new in columns.items() if old != new})
-    feature = dataset.features["sentence"]
-    if feature not in (datasets.Value("string"), datasets.Value("large_string")):
-        dataset = word_column(dataset, "sentence")
-    empty = dataset.with_format("arrow")["sentence"].null_count
+    if dataset.features[text] not in (datasets.Value("string"), datasets.Value("large_string")):
+        dataset = word_column(dataset, text)
+    empty = arrow_column(dataset, text).null_count
     if empty:
-        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text: drop or fill them.")
-    return word_column(dataset, "environment")
+        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text in column {text!r}: drop or fill them.")
+    return word_column(dataset, environment)
 
 
 def _without(
@@ -122,7 +153,7 @@ def _without(
     known = set(names) | set(read_words(test, "environment")[1])
     for environment in unseen:
         if environment not in known:
-            raise ValueError(f"No rows of environment {environment!r}; there are {', '.join(sorted(known))}.")
+            raise ValueError(f"No rows of environment {environment!r}; there are {listed(known)}.")
     hidden = np.isin(codes, [code for code, name in enumerate(names) if name in set(unseen)])
     if hidden.all():
         raise ValueError(

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ..data.images import decode_images
 from ..data.words import arrow_column, as_numbers, read_words
+from ..ordering import listed
 from .cues import Cue, CueMeter, column_cues
 
 
@@ -91,7 +92,7 @@ def inspect_dataset(
     environments, environment_names = read_words(dataset, environment_column)
     unknown = [name for name in unseen_environments if name not in environment_names]
     if unknown:
-        raise ValueError(f"No rows of environment {unknown[0]!r}; there are {', '.join(environment_names)}.")
+        raise ValueError(f"No rows of environment {unknown[0]!r}; there are {listed(environment_names)}.")
     if unseen_environments:
         seen = ~np.isin(environments, [environment_names.index(name) for name in unseen_environments])
         if not seen.any():
