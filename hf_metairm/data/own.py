@@ -13,6 +13,7 @@ import numpy as np
 from ..ordering import listed
 from .files import ReadOptions
 from .opening import open_splits
+from .rows import held_out, taken
 from .words import arrow_column, encode_labels, read_words, word_column
 
 
@@ -120,17 +121,26 @@ def divide(
     splits: datasets.DatasetDict, name: str, unseen_environments: Sequence[str], test_share: float, seed: int
 ) -> OwnData:
     """The second half of [`load_own`]: which rows are trained on, and which are tested on."""
+    rows = splits["train"]
     if "test" in splits:
-        train, test = splits["train"], splits["test"]
+        kept, parts = np.arange(len(rows)), [splits["test"]]
     elif 0 < test_share < 1:
-        parts = splits["train"].train_test_split(test_size=test_share, seed=seed)
-        train, test = parts["train"], parts["test"]
+        kept, tested = held_out(len(rows), test_share, seed)
+        parts = [taken(rows, tested)]
     else:
         raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}: it is the part that is held out.")
-    train, held_out = _without(train, test, unseen_environments)
-    test = datasets.concatenate_datasets([test, held_out]) if len(held_out) else test
+    hidden = _unseen(rows, parts[0], unseen_environments)[kept]
+    if hidden.all():
+        raise ValueError(
+            f"No rows are left to train on: {len(rows):,} row{'s are' if len(rows) > 1 else ' is'} too few."
+            if not len(kept)
+            else "Every environment is unseen, so no rows are left to train on: leave two or more out of the list."
+        )
+    if hidden.any():
+        parts.append(taken(rows, kept[hidden]))
     path = Path(name).expanduser()
-    return OwnData(train, test, path.name, None if path.exists() else name)
+    test = datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+    return OwnData(taken(rows, kept[~hidden]), test, path.name, None if path.exists() else name)
 
 
 def _tidy(dataset: datasets.Dataset, columns: tuple[str, str, str]) -> datasets.Dataset:
@@ -145,18 +155,11 @@ def _tidy(dataset: datasets.Dataset, columns: tuple[str, str, str]) -> datasets.
     return word_column(dataset, environment)
 
 
-def _without(
-    train: datasets.Dataset, test: datasets.Dataset, unseen: Sequence[str]
-) -> tuple[datasets.Dataset, datasets.Dataset]:
-    """The training rows of seen and of unseen environments."""
-    codes, names = read_words(train, "environment")
-    known = set(names) | set(read_words(test, "environment")[1])
+def _unseen(rows: datasets.Dataset, test: datasets.Dataset, unseen: Sequence[str]) -> np.ndarray:
+    """Whether the environment of each row is an unseen one: bool of shape (n,)."""
+    codes, names = read_words(rows, "environment")
+    known = {*names, *read_words(test, "environment")[1]}
     for environment in unseen:
         if environment not in known:
             raise ValueError(f"No rows of environment {environment!r}; there are {listed(known)}.")
-    hidden = np.isin(codes, [code for code, name in enumerate(names) if name in set(unseen)])
-    if hidden.all():
-        raise ValueError(
-            "Every environment is unseen, so no rows are left to train on: leave two or more out of the list."
-        )
-    return train.select(np.flatnonzero(~hidden)), train.select(np.flatnonzero(hidden))
+    return np.isin(codes, [code for code, name in enumerate(names) if name in set(unseen)])
