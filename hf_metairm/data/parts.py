@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 
-def divide(
+def divide_alike(
     environments: np.ndarray, shares: Mapping[str, float], seed: int, groups: Sequence[str] | None = None
 ) -> dict[str, np.ndarray]:
     """

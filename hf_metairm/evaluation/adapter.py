@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 from transformers.utils import cached_file, logging
 
+from ..models.class_names import CLASS_NAMES
 from ..models.pretrained import MINILM, MINILM_ON_HUB, resolve_model
 from ..models.reading import file_of, readable
 
@@ -49,13 +52,14 @@ def _base(name: str, classes: int) -> Any:
 
 
 def _name_classes(base: Any, name: str) -> None:
-    """As the model's config says that our Trainers save beside an adapter."""
-    if file_of(name, "config.json"):
-        with readable(name, "config"):
-            named = AutoConfig.from_pretrained(name).id2label
-        if len(named) == base.config.num_labels:
-            base.config.id2label = named
-            base.config.label2id = {label: k for k, label in named.items()}
+    """As the list says that our Trainers save beside an adapter."""
+    file = file_of(name, CLASS_NAMES)
+    if file:
+        with readable(name, "list of classes"):
+            names = list(map(str, json.loads(Path(file).read_text(encoding="utf-8"))))
+        if len(names) == base.config.num_labels:
+            base.config.id2label = dict(enumerate(names))
+            base.config.label2id = {label: k for k, label in enumerate(names)}
 
 
 def _classes(name: str, config: Any) -> int:

@@ -15,10 +15,10 @@ from transformers import (
 
 from ..models import ColoredMNISTClassifier
 from ..models.class_names import is_nameless
-from ..models.reading import file_of, load_tokenizer, readable
+from ..models.reading import check_name, file_of, load_tokenizer, readable
 from .adapter import load_adapter
 from .classifier import Classifier
-from .files import Record, check_name, read_record
+from .files import Record, read_record
 
 
 def load_checkpoint(name: str, device: str | None = None, labels: Sequence[str] | None = None) -> Classifier:

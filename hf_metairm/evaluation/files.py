@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..models.reading import file_of
+from ..models.reading import check_name, file_of
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,3 @@ def read_record(name: str) -> Record:
         return Record(list(found["labels"]), list(found["training_rows"]), found.get("environment_column"))
     except (ValueError, TypeError, KeyError, AttributeError):
         return Record()
-
-
-def check_name(name: str) -> None:
-    """Refuse what is neither a folder nor can be a name on the Hub."""
-    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise FileNotFoundError(f"There is no folder {name}, and it cannot be the name of a model on the Hub.")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import datasets
 import numpy as np
 
 from ..data.words import read_words, whole
 from ..models.class_names import is_nameless
-from ..ordering import sorted_words
-
-
-MOST_SHOWN = 10  # labels in a sentence
+from ..ordering import listed
 
 
 def class_ids(dataset: datasets.Dataset, column: str, id2label: dict[int, str]) -> np.ndarray:
@@ -36,7 +31,7 @@ def class_ids(dataset: datasets.Dataset, column: str, id2label: dict[int, str]) 
     names = words if in_order and is_nameless(id2label.values()) else [words[code] for code in used]
     if len(names) > len(id2label) or (names is words and in_order and len(names) != len(id2label)):
         raise ValueError(
-            f"The column {column!r} has {len(names)} labels ({_listed(names)}), and the model tells {len(id2label)} "
+            f"The column {column!r} has {len(names)} labels ({listed(names)}), and the model tells {len(id2label)} "
             "classes apart: evaluate it on the task that it was trained for, or name another column with "
             "--label_column."
         )
@@ -48,7 +43,7 @@ def class_ids(dataset: datasets.Dataset, column: str, id2label: dict[int, str]) 
     by_number = not in_order and any(_plain(words[code]) not in own_names for code in used)
     if by_number and 0 not in id_of[used]:
         raise ValueError(
-            f"The column {column!r} holds {_listed(words)}, and the model's classes are not called so: whether 0 or 1 "
+            f"The column {column!r} holds {listed(words)}, and the model's classes are not called so: whether 0 or 1 "
             f"is the first of them cannot be told. Name them in the model's order with {_asked_for(id2label)}."
         )
     return id_of[codes]
@@ -62,7 +57,7 @@ def _class_id(word: str, number: int | None, id2label: dict[int, str], own_names
     if own_names and has_names:
         raise ValueError(
             f"The column {column!r} holds the label {word!r}, which is none of the model's classes "
-            f"({_listed(id2label.values())}): rename the labels, or name another column with --label_column."
+            f"({listed(id2label.values())}): rename the labels, or name another column with --label_column."
         )
     if number is None:
         raise ValueError(
@@ -85,9 +80,3 @@ def _asked_for(id2label: dict[int, str]) -> str:
 def _plain(word: str) -> str:
     """A name however it is written: in small letters or capitals, a whole number as `1` or as `1.0`."""
     return word.casefold() if whole(word) is None else str(whole(word))
-
-
-def _listed(labels: Iterable[str]) -> str:
-    """Labels in a sentence, in their order; the first ten of them."""
-    words = sorted_words(labels)
-    return ", ".join(words[:MOST_SHOWN]) + ", …" * (len(words) > MOST_SHOWN)

@@ -92,7 +92,8 @@ def carry_out(
         failed: dict[Run, str] = {}
         total = len(done) + len(todo)
         if workers is None:
-            carried_out = _in_turn(places, work, lambda run: say(f"[{len(done) + len(failed) + 1}/{total}] {run}"))
+            at = lambda run: say(f"[{len(done) + len(failed) + 1}/{total}] {run}")  # noqa: E731
+            carried_out = _in_turn(places, work, at if keep_models else lambda run: None)
         else:
             carried_out = side_by_side(places, work, workers)
         for run, found in carried_out:

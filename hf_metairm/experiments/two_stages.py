@@ -24,11 +24,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, set_seed
+from transformers.activations import ACT2FN
 
 from ..data import TensorRows
 from ..data.fingerprint import fingerprint
 from ..data.own import OwnData
-from ..data.parts import divide
+from ..data.parts import divide_alike
 from ..environments import read_environments
 from ..files import filling, replacing
 from ..models.classification_head import ClassificationHead, find_head, head_inputs
@@ -36,6 +37,7 @@ from ..models.text_classifier import choose_trainable, load_classifier
 from ..trainer import EnvironmentConfig, EnvironmentTrainer
 from .cache import cache_folder
 from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
+from .measure import statistics
 from .run import Run
 from .training import train_run
 
@@ -88,6 +90,8 @@ class Features:
         labels (`list[str]`): names of the classes.
         activation (`str`): of the head that the model has.
         key (`str`): a digest of encoder and rows.
+        stage_one (`dict`): by environment of `test`, the metrics of the model that stage one left, with its own head;
+            nothing where there was no stage one.
     """
 
     train: TensorRows
@@ -98,6 +102,7 @@ class Features:
     labels: list[str]
     activation: str
     key: str
+    stage_one: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def save(self, file: Path) -> None:
         """Write all of it into one file of safetensors."""
@@ -109,6 +114,7 @@ class Features:
             tensors[f"{part}.features"], tensors[f"{part}.labels"] = rows["features"], rows["labels"]
             tensors[f"{part}.environment"] = torch.tensor([place[name] for name in rows["environment"]])
         about = {"environments": names, "labels": self.labels, "activation": self.activation, "key": self.key}
+        about["stage_one"] = self.stage_one
         with replacing(file) as new:
             save_file(tensors, new, metadata={"about": json.dumps(about)})
 
@@ -135,6 +141,7 @@ class Features:
             labels=about["labels"],
             activation=about["activation"],
             key=about["key"],
+            stage_one=about["stage_one"],
         )
 
 
@@ -175,7 +182,7 @@ class TwoStages:
             "train": 1 - first - stage_one.validation_share,
             "validation": stage_one.validation_share,
         }
-        self.parts = divide(
+        self.parts = divide_alike(
             read_environments(data.train).ids, {k: v for k, v in shares.items() if v}, seed, data.train["sentence"][:]
         )
         self._encoder: tuple[Any, ClassificationHead] | None = None
@@ -205,7 +212,16 @@ class TwoStages:
         mean, scale = found["train"].mean(0), found["train"].std(0).clamp_min(1e-6)
         tables = {name: _rows(part, (found[name] - mean) / scale) for name, part in rows.items()}
         key = f"{outputs.key[:16]}-{fingerprint(rows['train'])[:16]}"
-        return Features(**tables, mean=mean, scale=scale, labels=self.labels, activation=head.activation, key=key)
+        plain = {} if self.trainable == "head" else _by_environment(head, found["test"], tables["test"])
+        return Features(
+            **tables,
+            mean=mean,
+            scale=scale,
+            labels=self.labels,
+            activation=head.activation,
+            key=key,
+            stage_one=plain,
+        )
 
     def whole(self, trained: Any, features: Features) -> Any:
         """The encoder's model with a trained head in the place of its own."""
@@ -287,13 +303,27 @@ class TwoStages:
                 data_collator=DataCollatorWithPadding(self.tokenizer),
             )
 
-        trained: list[Any] = []
-        result = train_run(run, folder, make_trainer, lambda trainer: trained.append(trainer.model) or {})
-        whole = trained[0].merge_and_unload() if self.trainable == "lora" else trained[0]
+        trained: Any = None
+
+        def take_model(trainer: EnvironmentTrainer) -> dict[str, Any]:
+            nonlocal trained
+            trained = trainer.accelerator.unwrap_model(trainer.model)
+            return {}
+
+        result = train_run(run, folder, make_trainer, take_model)
+        whole = trained.merge_and_unload() if self.trainable == "lora" else trained
         with filling(folder / "model") as place:
             whole.save_pretrained(place)
             self.tokenizer.save_pretrained(place)
             (place / "stage_one.json").write_text(json.dumps(result, indent=1))
+
+
+@torch.no_grad()
+def _by_environment(head: ClassificationHead, features: Tensor, rows: TensorRows) -> dict[str, dict[str, float]]:
+    """The metrics of a model's own head, by environment."""
+    logits = head.out.cpu()(ACT2FN[head.activation](head.dense.cpu()(features))).double().numpy()
+    labels, names = rows["labels"].numpy(), np.array(rows["environment"])
+    return {str(name): statistics(logits[names == name], labels[names == name]) for name in np.unique(names)}
 
 
 def _rows(part: datasets.Dataset, features: Tensor) -> TensorRows:

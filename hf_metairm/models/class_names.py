@@ -1,9 +1,12 @@
-"""Whether a model's config says what its classes are called."""
+"""What a model's classes are called, and where that is written down."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+
+
+CLASS_NAMES = "class_names.json"  # Beside an adapter: what its classes are called, in order.
 
 
 def is_nameless(labels: Iterable[str]) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from huggingface_hub import constants
 from transformers import AutoTokenizer
 from transformers.utils import cached_file
 
@@ -21,6 +24,26 @@ TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
     "tokenizer.model",
 )
+
+
+def check_model(name: str) -> None:
+    """
+    Raises:
+        FileNotFoundError: the name is of no folder with a model, and of no model on the Hub that can be reached.
+    """
+    path = resolve_model(name)
+    check_name(path)
+    if not file_of(path, "config.json") and not file_of(path, "adapter_config.json"):
+        offline = " HF_HUB_OFFLINE is set, so the Hub is not asked." if constants.HF_HUB_OFFLINE else ""
+        raise FileNotFoundError(
+            f"{name} is no model: there is no config.json. Give a folder with a model, or a name on the Hub.{offline}"
+        )
+
+
+def check_name(name: str) -> None:
+    """Refuse what is neither a folder nor can be a name on the Hub."""
+    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise FileNotFoundError(f"There is no folder {name}, and it cannot be the name of a model on the Hub.")
 
 
 @contextmanager

@@ -39,14 +39,21 @@ class EnvironmentSettings(Settings):
         default=False, metadata={"help": "Keep batch norm's statistics as they are during training."}
     )
 
-    def check_settings(self) -> None:
-        """Raise `ValueError` for a value that a field cannot take."""
-        super().check_settings()
+    def __post_init__(self) -> None:
+        self._check_finite()  # Before `TrainingArguments` reckons with them.
+        super().__post_init__()
+
+    def _check_finite(self) -> None:
         for part in dataclasses.fields(self):
             value = getattr(self, part.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise wrong(self, part.name, "a finite number")
-        for name in ("per_device_train_batch_size", "per_device_eval_batch_size"):
+
+    def check_settings(self) -> None:
+        """Raise `ValueError` for a value that a field cannot take."""
+        super().check_settings()
+        self._check_finite()
+        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             if getattr(self, name, 1) < 1:
                 raise wrong(self, name, "a number from 1 on")
         number = self.environments_per_batch

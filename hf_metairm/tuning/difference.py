@@ -105,5 +105,5 @@ def fit_head(features: Tensor, labels: Tensor, classes: int, ridge: float = RIDG
         loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)
     return head.requires_grad_(False)

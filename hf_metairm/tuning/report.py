@@ -133,7 +133,6 @@ def _optuna_study(name: str, results: list[Result], file: Path) -> Any:
     made = optuna.create_study(
         storage=f"sqlite:///{file}", study_name=name, directions=["maximize", "minimize"], load_if_exists=True
     )
-    made.set_metric_names(["worst accuracy", "spread of risks"])
     distributions = as_distributions(search_space(name))
     for result in results:
         values = [worst_accuracy(result), spread_of_risk(result)]

@@ -155,7 +155,8 @@ def _by_algorithm(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 def _best(plan: Plan, algorithm: str, results: Sequence[Result]) -> list[Result]:
     """The rule's first choice, what it would choose without that, and so on."""
-    left, best = list(results), []
+    left = list(results)
+    best: list[Result] = []
     while left and len(best) < FINALISTS:
         chosen = plan.choose(algorithm, left)
         best.append(next(r for r in left if r["settings"] == chosen["settings"]))

@@ -92,7 +92,7 @@ def tune(settings: Settings[TuneArguments], say: Callable[[str], None] = print) 
     a = settings.arguments
     folder = Path(a.output_dir)
     check_room(folder)
-    comparison = TextComparison(settings)
+    comparison = TextComparison(Settings[TextArguments](a, settings.algorithms, settings.fields))
     environments = sorted(set(comparison.data(a.dataset_config, 0).train["environment"][:]))
     _check(environments, a)
     features = comparison.two_stages(a.dataset_config, 0)[1]

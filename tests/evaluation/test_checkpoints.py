@@ -250,7 +250,7 @@ def test_what_does_not_fit_is_refused_in_one_line(checkpoint, csv, encoder, tmp_
 
 
 def test_class_names_and_training_environments_travel_with_the_card(reviews, encoder, tmp_path):
-    """The folder of an adapter that others saved has no config that says what the classes are called; its card has."""
+    """Others save an adapter without saying what the classes are called; its card says it."""
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     model = choose_trainable(load_classifier(str(encoder), STARS, mean_pooling=False), "lora")
     rows = tokenized(reviews, tokenizer)
@@ -258,7 +258,7 @@ def test_class_names_and_training_environments_travel_with_the_card(reviews, enc
     seen = rows.filter(lambda row: row["site"] != "oslo")
     trainer = EnvironmentTrainer(model, args, train_dataset=seen, eval_dataset=rows, processing_class=tokenizer)
     trainer.save_model()
-    (tmp_path / "config.json").unlink()
+    (tmp_path / "class_names.json").unlink()
     options = {"environment_column": "site", "label_column": "stars", "device": "cpu"}
     with pytest.raises(ValueError, match="--labels NAME0,NAME1,NAME2"):
         evaluate_checkpoint(str(tmp_path), reviews, **options)
