@@ -147,7 +147,7 @@ def divide(
     return OwnData(taken(rows, kept[~hidden]), test, path.name, None if path.exists() else name)
 
 
-def _tidy(dataset: datasets.Dataset, columns: tuple[str | None, str, str]) -> datasets.Dataset:
+def _tidy(dataset: datasets.Dataset, columns: tuple[str, str, str]) -> datasets.Dataset:
     """The columns by their own names, which messages call them by, texts and environments as strings."""
     text, _, environment = columns
     dataset = dataset.with_format(None).select_columns(list(columns))
