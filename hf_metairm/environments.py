@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from .ordering import sorted_words
+
 
 @dataclass(frozen=True)
 class Environments:
@@ -18,7 +20,7 @@ class Environments:
     The environments of one dataset.
 
     Args:
-        names (`tuple[str, ...]`): in the order of a `ClassLabel`, else sorted.
+        names (`tuple[str, ...]`): in the order of a `ClassLabel`; else whole numbers by value, words by the alphabet.
         ids (`np.ndarray`): int64 of shape (rows,), the position of each row's environment in `names`.
         name_of (`dict`): from the value as it stands in the column to the name.
     """
@@ -72,7 +74,7 @@ def read_environments(dataset: Any, column: str = "environment") -> Environments
             "that says which environment a row is from with environment_column=."
         )
     values, labels = _column_values(dataset, column)
-    missing = sum(value is None for value in values)
+    missing = sum(value is None or (labels is not None and value < 0) for value in values)
     if missing:
         raise ValueError(
             f"{missing} of {len(values)} rows have no value in the environment column {column!r}: drop them "
@@ -84,14 +86,12 @@ def read_environments(dataset: Any, column: str = "environment") -> Environments
             f"The environment column {column!r} holds {strange!r}, a {type(strange).__name__}: it must hold strings, "
             "integers or a ClassLabel."
         )
-    distinct = sorted(set(values))
-    if labels is not None:
-        name_of = {value: labels[value] for value in distinct}
-    else:
-        name_of = {value: str(value) for value in distinct}
-    position = {value: k for k, value in enumerate(distinct)}
+    name_of = {value: labels[value] if labels is not None else str(value) for value in set(values)}
+    names = [labels[value] for value in sorted(name_of)] if labels is not None else sorted_words(name_of.values())
+    place = {name: k for k, name in enumerate(names)}
+    position = {value: place[name] for value, name in name_of.items()}
     ids = np.fromiter((position[v] for v in values), dtype=np.int64, count=len(values))
-    return Environments(tuple(name_of[v] for v in distinct), ids, name_of)
+    return Environments(tuple(names), ids, name_of)
 
 
 def _column_values(dataset: Any, column: str) -> tuple[list[Any], list[str] | None]:

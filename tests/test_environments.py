@@ -39,6 +39,22 @@ def test_rows_as_plain_dictionaries():
     assert read_environments([{"site": "x"}, {"site": "y"}], "site").names == ("x", "y")
 
 
+def test_numbers_are_in_their_order_whether_they_are_words_or_not():
+    for values in (["10", "9", "-1", "10"], [10, 9, -1, 10], [10, "9", -1, "10"]):
+        found = read_environments([{"site": value} for value in values], "site")
+        assert found.names == ("-1", "9", "10")
+        assert found.ids.tolist() == [2, 1, 0, 2]
+        assert [found.name_of[value] for value in values] == ["10", "9", "-1", "10"]
+    assert read_environments([{"site": "10"}, {"site": "09"}, {"site": "9"}], "site").names == ("09", "10", "9")
+
+
+def test_a_class_label_of_minus_one_names_no_environment():
+    rows = datasets.Dataset.from_dict({"environment": [0, -1, -1]})
+    rows = rows.cast_column("environment", datasets.ClassLabel(names=["a", "b"]))
+    with pytest.raises(ValueError, match="2 of 3 rows have no value"):
+        read_environments(rows)
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [

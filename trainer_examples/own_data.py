@@ -22,7 +22,8 @@ from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, Met
 from hf_metairm.data import TensorRows
 from hf_metairm.inspection import inspect_dataset
 from hf_metairm.models import encode_sentences, encoder_skipped
-from hf_metairm.models.text_classifier import choose_trainable, load_classifier, load_tokenizer
+from hf_metairm.models.reading import load_tokenizer
+from hf_metairm.models.text_classifier import choose_trainable, load_classifier
 
 
 FOLDER = Path("outputs/own_data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,8 @@ def evaluate(
         str | None, typer.Option(help="The model's classes in its order, 'a,b,c', where it does not name them itself.")
     ] = None,
     source: options.Source = "auto",
+    missing_values: options.MissingValues = None,
+    quoted: options.Quoted = None,
     max_length: Annotated[
         int | None, typer.Option("--max_length", help="Tokens of a text; what the model can take by default.")
     ] = None,
@@ -48,14 +51,16 @@ def evaluate(
     with one_line_errors():
         from rich.console import Console
 
+        from hf_metairm.data.files import ReadOptions
         from hf_metairm.data.opening import open_dataset
         from hf_metairm.evaluation import evaluate_checkpoint
         from hf_metairm.evaluation.report import print_evaluation, write_evaluation
 
         no_bars_in_files()
+        reading = ReadOptions(tuple(missing_values or ()), quoted)
         evaluation = evaluate_checkpoint(
             checkpoint,
-            open_dataset(dataset, config, split, source),
+            open_dataset(dataset, config, split, source, options=reading, say=partial(typer.echo, err=True)),
             dataset=dataset,
             config=config,
             split=split,

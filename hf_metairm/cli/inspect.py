@@ -38,7 +38,7 @@ def inspect(
 
     from hf_metairm.data.files import ReadOptions
     from hf_metairm.data.opening import open_dataset
-    from hf_metairm.inspection import inspect_dataset
+    from hf_metairm.inspection import inspect_dataset, seen_rows
     from hf_metairm.inspection.causal import causal_prediction
     from hf_metairm.inspection.report import print_inspection
 
@@ -56,7 +56,8 @@ def inspect(
         causal = None
         if causal_columns:
             columns = [name.strip() for name in causal_columns.split(",") if name.strip()]
-            causal = causal_prediction(rows, columns, environment_column=environment_column, label_column=label_column)
+            seen = rows.select(seen_rows(rows, environment_column, unseen_environments or ()))
+            causal = causal_prediction(seen, columns, environment_column=environment_column, label_column=label_column)
         if not as_json:
             print_inspection(report, causal, Console())
             return

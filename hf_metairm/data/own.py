@@ -10,9 +10,11 @@ from pathlib import Path
 import datasets
 import numpy as np
 
+from ..ordering import listed
 from .files import ReadOptions
 from .opening import open_splits
-from .words import encode_labels, read_words, word_column
+from .rows import held_out, taken
+from .words import arrow_column, encode_labels, read_words, word_column
 
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def load_own(
     name: str,
     config: str | None = None,
     *,
-    text_column: str,
+    text_column: str | None,
     label_column: str,
     environment_column: str,
     test_split: str = "test",
@@ -58,7 +60,8 @@ def load_own(
 
     Args:
         name (`str`), config (`str`, *optional*): the dataset.
-        text_column (`str`), label_column (`str`), environment_column (`str`): its columns.
+        text_column (`str`, *optional*), label_column (`str`), environment_column (`str`): its columns; `None` stands
+            for `sentence`, or `text` where there is none.
         test_split (`str`, *optional*, defaults to `"test"`): the split to test on.
         unseen_environments (`Sequence[str]`, *optional*): environments as words, such as `["010"]`.
         test_share (`float`, *optional*, defaults to `0.2`): in (0, 1).
@@ -69,6 +72,29 @@ def load_own(
     Raises:
         ValueError: a column or environment that is not there, rows without a value, or nothing left to train on.
     """
+    columns = (text_column, label_column, environment_column)
+    splits = read_own(name, config, columns, test_split=test_split, options=options, say=say)
+    return divide(splits, name, unseen_environments, test_share, seed)
+
+
+def read_own(
+    name: str,
+    config: str | None,
+    columns: tuple[str | None, str, str],
+    *,
+    test_split: str = "test",
+    options: ReadOptions = ReadOptions(),  # noqa: B008
+    say: Callable[[str], None] = logger.info,
+) -> datasets.DatasetDict:
+    """
+    The first half of [`load_own`]: read the rows, before any are held out.
+
+    Args:
+        columns (`tuple[str, str, str]`): of the text, the label and the environment; see [`load_own`].
+
+    Returns:
+        `datasets.DatasetDict`: `train`, and `test` where there is such a split, with the columns of [`OwnData`].
+    """
     loaded = open_splits(name, config, options=options, say=say)
     first = (
         "train" if "train" in loaded else next(split for split in loaded if split != test_split or len(loaded) == 1)
@@ -76,56 +102,68 @@ def load_own(
     used = datasets.DatasetDict(train=loaded[first])
     if test_split in loaded and test_split != first:
         used["test"] = loaded[test_split]
-    elif not 0 < test_share < 1:
-        raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}: it is the part that is held out.")
-    columns = {text_column: "sentence", label_column: "label", environment_column: "environment"}
-    if len(columns) < 3:
+    there = used["train"].column_names
+    text = columns[0] or ("text" if "text" in there and "sentence" not in there else "sentence")
+    named = (text, *columns[1:])
+    if len(set(named)) < 3:
         raise ValueError("text_column, label_column and environment_column must be three different columns.")
     for split, rows in used.items():
-        missing = next((column for column in columns if column not in rows.column_names), None)
+        missing = next((column for column in named if column not in rows.column_names), None)
         if missing is not None:
             raise ValueError(
                 f"{name} has no column {missing!r} (its columns{'' if split == 'train' else ' for testing'}: "
                 f"{', '.join(rows.column_names)}): name yours with --text_column, --label_column and "
                 "--environment_column."
             )
-    used = datasets.DatasetDict({split: _tidy(rows, columns) for split, rows in used.items()})
-    used = encode_labels(used, "label")
-    if "test" in used:
-        train, test = used["train"], used["test"]
+    used = datasets.DatasetDict({split: _tidy(rows, named) for split, rows in used.items()})
+    used = encode_labels(used, named[1])
+    own = {old: new for old, new in zip(named, ("sentence", "label", "environment")) if old != new}
+    return used.select_columns(list(named)).rename_columns(own) if own else used
+
+
+def divide(
+    splits: datasets.DatasetDict, name: str, unseen_environments: Sequence[str], test_share: float, seed: int
+) -> OwnData:
+    """The second half of [`load_own`]: which rows are trained on, and which are tested on."""
+    rows = splits["train"]
+    if "test" in splits:
+        kept, parts = np.arange(len(rows)), [splits["test"]]
+    elif 0 < test_share < 1:
+        kept, tested = held_out(len(rows), test_share, seed)
+        parts = [taken(rows, tested)]
     else:
-        parts = used["train"].train_test_split(test_size=test_share, seed=seed)
-        train, test = parts["train"], parts["test"]
-    train, held_out = _without(train, test, unseen_environments)
-    test = datasets.concatenate_datasets([test, held_out]) if len(held_out) else test
-    path = Path(name).expanduser()
-    return OwnData(train, test, path.name, None if path.exists() else name)
-
-
-def _tidy(dataset: datasets.Dataset, columns: dict[str, str]) -> datasets.Dataset:
-    dataset = dataset.with_format(None).select_columns(list(columns))
-    dataset = dataset.rename_columns({old: new for old, new in columns.items() if old != new})
-    feature = dataset.features["sentence"]
-    if feature not in (datasets.Value("string"), datasets.Value("large_string")):
-        dataset = word_column(dataset, "sentence")
-    empty = dataset.with_format("arrow")["sentence"].null_count
-    if empty:
-        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text: drop or fill them.")
-    return word_column(dataset, "environment")
-
-
-def _without(
-    train: datasets.Dataset, test: datasets.Dataset, unseen: Sequence[str]
-) -> tuple[datasets.Dataset, datasets.Dataset]:
-    """The training rows of seen and of unseen environments."""
-    codes, names = read_words(train, "environment")
-    known = set(names) | set(read_words(test, "environment")[1])
-    for environment in unseen:
-        if environment not in known:
-            raise ValueError(f"No rows of environment {environment!r}; there are {', '.join(sorted(known))}.")
-    hidden = np.isin(codes, [code for code, name in enumerate(names) if name in set(unseen)])
+        raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}: it is the part that is held out.")
+    hidden = _unseen(rows, parts[0], unseen_environments)[kept]
     if hidden.all():
         raise ValueError(
-            "Every environment is unseen, so no rows are left to train on: leave two or more out of the list."
+            f"No rows are left to train on: {len(rows):,} row{'s are' if len(rows) > 1 else ' is'} too few."
+            if not len(kept)
+            else "Every environment is unseen, so no rows are left to train on: leave two or more out of the list."
         )
-    return train.select(np.flatnonzero(~hidden)), train.select(np.flatnonzero(hidden))
+    if hidden.any():
+        parts.append(taken(rows, kept[hidden]))
+    path = Path(name).expanduser()
+    test = datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+    return OwnData(taken(rows, kept[~hidden]), test, path.name, None if path.exists() else name)
+
+
+def _tidy(dataset: datasets.Dataset, columns: tuple[str, str, str]) -> datasets.Dataset:
+    """The columns by their own names, which messages call them by, texts and environments as strings."""
+    text, _, environment = columns
+    dataset = dataset.with_format(None).select_columns(list(columns))
+    if dataset.features[text] not in (datasets.Value("string"), datasets.Value("large_string")):
+        dataset = word_column(dataset, text)
+    empty = arrow_column(dataset, text).null_count
+    if empty:
+        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text in column {text!r}: drop or fill them.")
+    return word_column(dataset, environment)
+
+
+def _unseen(rows: datasets.Dataset, test: datasets.Dataset, unseen: Sequence[str]) -> np.ndarray:
+    """Whether the environment of each row is an unseen one: bool of shape (n,)."""
+    codes, names = read_words(rows, "environment")
+    known = {*names, *read_words(test, "environment")[1]}
+    for environment in unseen:
+        if environment not in known:
+            raise ValueError(f"No rows of environment {environment!r}; there are {listed(known)}.")
+    return np.isin(codes, [code for code, name in enumerate(names) if name in set(unseen)])

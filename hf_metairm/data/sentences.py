@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import datasets
 import numpy as np
+import pyarrow as pa
 
 from .delimited import read_delimited
 from .draws import permutation
@@ -97,6 +99,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
             table = read_parquet(path, ["sentence", "valence"])
             return table["sentence"].to_pylist(), _signs(table["valence"].to_numpy())
         table = read_parquet(path, ["sentence", "label"])
+        _check_names(path, table.schema)
         return table["sentence"].to_pylist(), table["label"].to_numpy().astype(np.int64)
     try:
         with open_text(path) as lines:
@@ -114,6 +117,16 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
             f"{path} is neither a TSV file with the header 'sentence<TAB>label' nor one with the columns id, valence "
             f"and sentence ({error})."
         ) from error
+
+
+def _check_names(path: Path, schema: pa.Schema) -> None:
+    """Other tasks of GLUE have the same columns; what `datasets` wrote says what its classes are called."""
+    names = getattr(datasets.Features.from_arrow_schema(schema)["label"], "names", None)
+    if names and [name.casefold() for name in names] != ["negative", "positive"]:
+        raise ValueError(
+            f"{path} has the classes {', '.join(names)}, where SST-2 has negative and positive: name SST-2's own "
+            "folder."
+        )
 
 
 def _signs(valence: np.ndarray) -> np.ndarray:

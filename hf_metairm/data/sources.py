@@ -140,12 +140,18 @@ def files_together(folder: Path, patterns: dict[str, str], name: str) -> dict[st
         `dict[str, Path]`: the files by role; a role without a file is missing where no folder holds them all.
 
     Raises:
-        ValueError: several folders hold such files, and none or several of them have the dataset's name.
+        ValueError: several folders hold such files, and none or several of them have the dataset's name; or the files
+            of a role are in several pieces.
     """
     by_folder: dict[Path, dict[str, Path]] = {}
     for role, pattern in patterns.items():
         for path in sorted(path for path in folder.rglob(pattern) if path.is_file()):
-            by_folder.setdefault(path.parent, {}).setdefault(role, path)
+            first = by_folder.setdefault(path.parent, {}).setdefault(role, path)
+            if first.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
+                raise ValueError(
+                    f"{path.parent} has several files for {role} ({first.name}, {path.name}): join them into one, or "
+                    f"name a folder that holds one."
+                )
     whole = {place: files for place, files in by_folder.items() if len(files) == len(patterns)}
     if len(whole) > 1:
         named = [place for place in whole if name in map(_plain, place.relative_to(folder).parts)]

@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..ordering import sorted_words
+
 
 MOST_CLASSES = 1000  # a column with more distinct values is a class only if these are shared by rows
-_WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0+)?")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")
 
 
 def read_words(dataset: datasets.Dataset, column: str, *, label: bool = False) -> tuple[np.ndarray, list[str]]:
@@ -52,19 +54,17 @@ def read_words(dataset: datasets.Dataset, column: str, *, label: bool = False) -
     nowhere = pc.fill_null(pc.take(blank, codes), True) if len(words) else pa.array([True] * len(codes))
     _refuse_missing(int(pc.sum(nowhere).as_py() or 0), column)
     named = [word for word in words if word is not None]  # all of them: no row has another one
-    if label and all(_WHOLE.fullmatch(word) for word in named):
-        named = [word.split(".")[0] for word in named]
+    if label and all(whole(word) is not None for word in named):
+        named = [str(whole(word)) for word in named]
     names = sorted_words(named)
     place = {word: number for number, word in enumerate(names)}
     positions = np.array([place.get(word, 0) for word in named], np.int64)
     return positions[codes.to_numpy()], names
 
 
-def sorted_words(words: Any) -> list[str]:
-    """Distinct words: integers by value, others by the alphabet."""
-    distinct = set(words)
-    whole = all(_WHOLE.fullmatch(word) and "." not in word for word in distinct)
-    return sorted(distinct, key=int) if whole else sorted(distinct)
+def whole(word: str) -> int | None:
+    """The whole number that a word is, as one writes these: `1`, `1.0`, `-3`, but not `01`; `None` for other words."""
+    return int(word.split(".")[0]) if _WHOLE.fullmatch(word) else None
 
 
 def encode_labels(splits: datasets.DatasetDict, column: str) -> datasets.DatasetDict:

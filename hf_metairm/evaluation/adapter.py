@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import cached_file, logging
 
+from ..models.class_names import CLASS_NAMES
 from ..models.pretrained import MINILM, MINILM_ON_HUB, resolve_model
-from .files import readable
+from ..models.reading import file_of, readable
 
 
 def load_adapter(name: str) -> Any:
@@ -32,6 +35,7 @@ def load_adapter(name: str) -> Any:
     logging.set_verbosity_error()  # The head comes with the adapter: no report of what the base lacks.
     try:
         base = _base(str(config.base_model_name_or_path), _classes(name, config))
+        _name_classes(base, name)
     finally:
         logging.set_verbosity(verbosity)
     with readable(name, "weights"):
@@ -45,6 +49,17 @@ def _base(name: str, classes: int) -> Any:
         if name != MINILM_ON_HUB:
             raise
         return AutoModelForSequenceClassification.from_pretrained(resolve_model(MINILM), num_labels=classes)
+
+
+def _name_classes(base: Any, name: str) -> None:
+    """As the list says that our Trainers save beside an adapter."""
+    file = file_of(name, CLASS_NAMES)
+    if file:
+        with readable(name, "list of classes"):
+            names = list(map(str, json.loads(Path(file).read_text(encoding="utf-8"))))
+        if len(names) == base.config.num_labels:
+            base.config.id2label = dict(enumerate(names))
+            base.config.label2id = {label: k for k, label in enumerate(names)}
 
 
 def _classes(name: str, config: Any) -> int:

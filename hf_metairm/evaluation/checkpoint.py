@@ -11,14 +11,14 @@ from transformers import (
     AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
 )
 
 from ..models import ColoredMNISTClassifier
+from ..models.class_names import is_nameless
+from ..models.reading import check_name, file_of, load_tokenizer, readable
 from .adapter import load_adapter
 from .classifier import Classifier
-from .files import Record, check_name, file_of, read_record, readable
-from .labels import is_nameless
+from .files import Record, read_record
 
 
 def load_checkpoint(name: str, device: str | None = None, labels: Sequence[str] | None = None) -> Classifier:
@@ -109,16 +109,9 @@ def _kind(config: Any, name: str) -> tuple[str, Any]:
 def _processor(name: str, kind: str, model: Any) -> Any:
     if isinstance(model, ColoredMNISTClassifier):
         return None
-    auto_class, what = (AutoTokenizer, "tokenizer") if kind == "text" else (AutoImageProcessor, "image processor")
-    files = ("tokenizer_config.json", "tokenizer.json") if kind == "text" else ("preprocessor_config.json",)
-    if not any(file_of(name, file) for file in files):
-        raise ValueError(
-            f"{name} has no {what}: save it beside the model with {what.replace('image ', '')}.save_pretrained, or "
-            "give the Trainer a processing_class."
-        )
-    with readable(name, what):
-        processor = auto_class.from_pretrained(name)
-    if kind == "text" and len(processor) <= len(processor.all_special_ids):
-        # What transformers makes of a tokenizer's config alone: every word is unknown to it.
-        raise ValueError(f"The tokenizer of {name} has no vocabulary: save or download the checkpoint again.")
-    return processor
+    if kind == "text":
+        return load_tokenizer(name)
+    if not file_of(name, "preprocessor_config.json"):
+        raise ValueError(f"{name} has no image processor: save it beside the model with processor.save_pretrained.")
+    with readable(name, "image processor"):
+        return AutoImageProcessor.from_pretrained(name)

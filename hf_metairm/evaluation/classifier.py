@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import datasets
@@ -12,10 +13,12 @@ import torch
 from tqdm.auto import tqdm
 
 from ..data.tensors import image_tensors
+from ..models.reading import most_tokens
 from .files import Record
 
 
 COLUMNS = {"text": ("sentence", "text"), "image": ("image", "img")}
+MANY = 1_000_000  # tokens, for models and tokenizers that know no bound
 
 
 @dataclass
@@ -39,6 +42,11 @@ class Classifier:
     labels: list[str]
     record: Record
 
+    @cached_property
+    def most_tokens(self) -> int | None:
+        """How many tokens of a text the model has positions for; `None` where it takes any number."""
+        return most_tokens(self.model)
+
     def input_column(self, rows: datasets.Dataset, text_column: str | None, image_column: str | None) -> str:
         """The column that the model reads: the one asked for, or one of the usual names."""
         given = text_column if self.kind == "text" else image_column
@@ -59,8 +67,10 @@ class Classifier:
         The logits of each row, float32 of shape (rows, classes); a progress bar shows on a terminal.
 
         Raises:
-            ValueError: some are no numbers.
+            ValueError: some are no numbers, or the model has no positions for `max_length` tokens.
         """
+        if max_length is not None and not 1 <= max_length <= (self.most_tokens or max_length):
+            raise ValueError(f"--max_length {max_length}: give a number from 1 to {self.most_tokens or MANY}.")
         if self.processor is None:
             pixels = self._pixels(rows, column)
         inputs = rows.select_columns([column])  # So that a batch decodes nothing else.
@@ -93,11 +103,10 @@ class Classifier:
             return dict(self.processor(images, return_tensors="pt"))
         if self.processor.pad_token is None and len(values) > 1:
             raise ValueError(f"The tokenizer of {self.name} has no padding token: give --batch_size 1.")
-        limit = getattr(self.model.config, "max_position_embeddings", self.processor.model_max_length)
         tokens = self.processor(
             values,
             truncation=True,
-            max_length=max_length or min(limit, self.processor.model_max_length, 1_000_000),
+            max_length=max_length or min(self.most_tokens or MANY, self.processor.model_max_length, MANY),
             padding=len(values) > 1,
             return_tensors="pt",
         )

@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 from transformers import EvalPrediction
 
-from ..environments import read_environments
+from ..data.words import read_words
 from ..metrics import ACCURACY, metric_named
 from ..provenance import versions
 from .checkpoint import load_checkpoint
@@ -41,7 +41,8 @@ def evaluate_checkpoint(
         checkpoint (`str`): a folder or a name on the Hub; a text or image classifier, or a `peft` adapter of one.
         rows (`datasets.Dataset`): has the columns.
         dataset (`str`), config (`str`), split (`str`, *optional*): what the rows are called in the result.
-        environment_column (`str`, *optional*, defaults to `"environment"`): names each row's environment.
+        environment_column (`str`, *optional*, defaults to `"environment"`): names each row's environment, see
+            [`read_words`].
         label_column (`str`, *optional*, defaults to `"label"`): the class, see [`class_ids`].
         text_column (`str`, *optional*): by default `sentence` or `text`.
         image_column (`str`, *optional*): by default `image` or `img`.
@@ -67,12 +68,14 @@ def evaluate_checkpoint(
                 f"The dataset has no column {column!r} (its columns: {', '.join(rows.column_names)}): name yours with "
                 f"{option}."
             )
-    environments = read_environments(rows, environment_column)
+    codes, names = read_words(rows, environment_column)
+    present, environments = np.unique(codes, return_inverse=True)
+    names = [names[code] for code in present]  # those of a `ClassLabel` may have no rows
     classifier = load_checkpoint(checkpoint, device, labels)
     classes = len(classifier.labels)
     ids = class_ids(rows, label_column, dict(enumerate(classifier.labels)))
     logits = classifier.logits(rows, classifier.input_column(rows, text_column, image_column), batch_size, max_length)
-    unseen = classifier.record.unseen(environments.names, environment_column)
+    unseen = classifier.record.unseen(names, environment_column)
 
     predictions = logits.argmax(-1)
 
@@ -93,7 +96,7 @@ def evaluate_checkpoint(
             np.bincount(pairs, minlength=classes**2).reshape(classes, classes).tolist(),
         )
 
-    found = [scores(name, environments.ids == k) for k, name in enumerate(environments.names)]
+    found = [scores(name, environments == k) for k, name in enumerate(names)]
     overall = scores("", np.ones(len(rows), bool)).metrics
     metric = metric_named(next(iter(overall)))
     values = {e.name: e.metrics[metric.name] for e in found}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transformers.utils import cached_file
+from ..models.reading import check_name, file_of
 
 
 @dataclass(frozen=True)
@@ -42,28 +40,3 @@ def read_record(name: str) -> Record:
         return Record(list(found["labels"]), list(found["training_rows"]), found.get("environment_column"))
     except (ValueError, TypeError, KeyError, AttributeError):
         return Record()
-
-
-@contextmanager
-def readable(name: str, what: str) -> Iterator[None]:
-    """Say in one sentence which file of a checkpoint is damaged; each library has its own kind of error for that."""
-    try:
-        yield
-    except (OSError, ImportError):
-        raise
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"The {what} of {name} cannot be read ({first}): save or download the checkpoint again."
-        ) from error
-
-
-def file_of(name: str, file: str) -> str | None:
-    """Where a file of the checkpoint lies on this machine; `None` if it has none of that name."""
-    return cached_file(name, file, _raise_exceptions_for_missing_entries=False)
-
-
-def check_name(name: str) -> None:
-    """Refuse what is neither a folder nor can be a name on the Hub."""
-    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise FileNotFoundError(f"There is no folder {name}, and it cannot be the name of a model on the Hub.")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import Any
-
 import datasets
 import numpy as np
+
+from ..data.words import read_words, whole
+from ..models.class_names import is_nameless
+from ..ordering import listed
 
 
 def class_ids(dataset: datasets.Dataset, column: str, id2label: dict[int, str]) -> np.ndarray:
     """
-    Read a label column as the ids of a model's classes.
+    Read a label column as the ids of a model's classes. Labels are the words that [`read_words`] finds; `1.0` is `1`.
 
     Args:
         dataset (`datasets.Dataset`): has the column: strings, integers, truth values or a `ClassLabel`.
@@ -25,46 +25,44 @@ def class_ids(dataset: datasets.Dataset, column: str, id2label: dict[int, str]) 
     Raises:
         ValueError: a row without a label, a label of another kind, or one that the model does not know.
     """
-    feature = dataset.features[column]
-    values = dataset.select_columns([column]).with_format("arrow")[:].column(0).to_pylist()
-    nameless = sum(value is None or (isinstance(feature, datasets.ClassLabel) and value < 0) for value in values)
-    if nameless:
-        raise ValueError(f"{nameless} of {len(values)} rows have no label in the column {column!r}: drop them.")
-    distinct = list(dict.fromkeys(values))
-    names = feature.names if isinstance(feature, datasets.ClassLabel) and is_nameless(id2label.values()) else distinct
-    if len(names) > len(id2label) or (names is not distinct and len(names) != len(id2label)):
+    codes, words = read_words(dataset, column)
+    used = np.unique(codes).tolist()
+    in_order = isinstance(dataset.features[column], datasets.ClassLabel)
+    names = words if in_order and is_nameless(id2label.values()) else [words[code] for code in used]
+    if len(names) > len(id2label) or (names is words and in_order and len(names) != len(id2label)):
         raise ValueError(
-            f"The column {column!r} has {len(names)} labels ({_listed(names)}), and the model tells {len(id2label)} "
+            f"The column {column!r} has {len(names)} labels ({listed(names)}), and the model tells {len(id2label)} "
             "classes apart: evaluate it on the task that it was trained for, or name another column with "
             "--label_column."
         )
-    id_of: dict[Any, int] = {}
-    for value in distinct:
-        if not isinstance(value, (str, int)):
-            raise ValueError(
-                f"The label column {column!r} holds {value!r}: it must hold strings, integers or a ClassLabel."
-            )
-        name = feature.names[value] if isinstance(feature, datasets.ClassLabel) else str(value)
-        number = value if isinstance(value, int) else int(value) if value.isdecimal() else None
-        id_of[value] = _class_id(name, number, id2label, column)
-    return np.fromiter((id_of[value] for value in values), dtype=np.int64, count=len(values))
+    own_names = {_plain(label): k for k, label in id2label.items() if not is_nameless([label])}
+    id_of = np.zeros(len(words), np.int64)
+    for code in used:
+        number = code if in_order else whole(words[code])
+        id_of[code] = _class_id(words[code], number, id2label, own_names, column)
+    by_number = not in_order and any(_plain(words[code]) not in own_names for code in used)
+    if by_number and 0 not in id_of[used]:
+        raise ValueError(
+            f"The column {column!r} holds {listed(words)}, and the model's classes are not called so: whether 0 or 1 "
+            f"is the first of them cannot be told. Name them in the model's order with {_asked_for(id2label)}."
+        )
+    return id_of[codes]
 
 
-def _class_id(name: str, number: int | None, id2label: dict[int, str], column: str) -> int:
-    own_names = {label.casefold(): k for k, label in id2label.items() if not is_nameless([label])}
-    if name.casefold() in own_names:
-        return own_names[name.casefold()]
+def _class_id(word: str, number: int | None, id2label: dict[int, str], own_names: dict[str, int], column: str) -> int:
+    if _plain(word) in own_names:
+        return own_names[_plain(word)]
     # A number is a name where the model's classes are called by numbers, as those of a CSV with stars from 1 to 5 are.
-    has_names = not name.isdecimal() or all(label.isdecimal() for label in own_names)
+    has_names = whole(word) is None or all(whole(name) is not None for name in own_names)
     if own_names and has_names:
         raise ValueError(
-            f"The column {column!r} holds the label {name!r}, which is none of the model's classes "
-            f"({', '.join(id2label.values())}): rename the labels, or name another column with --label_column."
+            f"The column {column!r} holds the label {word!r}, which is none of the model's classes "
+            f"({listed(id2label.values())}): rename the labels, or name another column with --label_column."
         )
     if number is None:
         raise ValueError(
-            f"The column {column!r} holds the label {name!r}, but the model's classes have no names: name them in the "
-            f"model's order with --labels {','.join(f'NAME{k}' for k in id2label)}, or give the labels as numbers "
+            f"The column {column!r} holds the label {word!r}, but the model's classes have no names: name them in the "
+            f"model's order with {_asked_for(id2label)}, or give the labels as numbers "
             f"from 0 to {len(id2label) - 1}."
         )
     if number not in id2label:
@@ -75,12 +73,10 @@ def _class_id(name: str, number: int | None, id2label: dict[int, str], column: s
     return number
 
 
-def is_nameless(labels: Iterable[str]) -> bool:
-    """Whether classes are called as transformers calls them where nobody says: `LABEL_0` and so on."""
-    return all(re.fullmatch(r"LABEL_\d+", label) for label in labels)
+def _asked_for(id2label: dict[int, str]) -> str:
+    return f"--labels {','.join(f'NAME{k}' for k in id2label)}"
 
 
-def _listed(labels: Iterable[Any]) -> str:
-    """Labels in a sentence: integers by size, also as strings, then others by letters; the first ten of them."""
-    texts = sorted(map(str, labels), key=lambda text: (not text.isdecimal(), text.zfill(20)))
-    return ", ".join(texts[:10]) + ", …" * (len(texts) > 10)
+def _plain(word: str) -> str:
+    """A name however it is written: in small letters or capitals, a whole number as `1` or as `1.0`."""
+    return word.casefold() if whole(word) is None else str(whole(word))

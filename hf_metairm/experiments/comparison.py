@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from accelerate import PartialState
 
@@ -15,7 +15,7 @@ from ..trainer import EnvironmentTrainer
 from ..trainer.model_card import CardDetails
 from .engine import carry_out
 from .measure import evaluated
-from .run import Result, Run
+from .run import Result, Run, key_of
 from .settings import Settings
 from .store import Store
 from .tables import write_summary
@@ -45,11 +45,34 @@ class ComparisonArguments:
         default=None, metadata={"help": "How the hyper-parameters were chosen, in a sentence for the model cards."}
     )
 
+    def __post_init__(self) -> None:
+        if not self.seeds or min(self.seeds) < 0:
+            raise ValueError(f"seeds={self.seeds} is refused: use one or more numbers from 0 on.")
+
 
 ArgumentsT = TypeVar("ArgumentsT", bound=ComparisonArguments)
 # What a run's result does not depend on.
 NOT_OF_A_RUN = ("output_dir", "seeds", "table_environments", "overwrite", "reference_config", "selection_rule")
 REFERENCE_NAME = "erm, no cue"
+
+
+# What a run's settings say of the contents of files, and in words.
+DIGESTS = {"rows_digest": "the rows", "model_digest": "the pretrained model"}
+
+
+def changes(runs: Sequence[Run], results: Sequence[Result]) -> Iterator[str]:
+    """A line for each run that has a result of the same settings, but of files with other contents."""
+    done = {Run("", result["settings"]).key for result in results}
+    earlier = {_without_digests(result["settings"]): result["settings"] for result in results}
+    for run in runs:
+        before = earlier.get(_without_digests(run.settings))
+        if run.key not in done and before is not None:
+            others = [what for name, what in DIGESTS.items() if run.settings.get(name) != before.get(name)]
+            yield f"{run}: {' and '.join(others)} changed since the result that is there, so it is done anew."
+
+
+def _without_digests(settings: Mapping[str, Any]) -> str:
+    return key_of({name: value for name, value in settings.items() if name not in DIGESTS})
 
 
 class Comparison(ABC, Generic[ArgumentsT]):
@@ -63,6 +86,7 @@ class Comparison(ABC, Generic[ArgumentsT]):
     def __init__(self, settings: Settings[ArgumentsT]):
         self.settings = settings
         self.arguments = settings.arguments
+        self._contents: dict[tuple[str | None, int], dict[str, str]] = {}
 
     @abstractmethod
     def make_trainer(
@@ -78,6 +102,14 @@ class Comparison(ABC, Generic[ArgumentsT]):
     def title(self) -> str:
         """What is compared, for the picture."""
 
+    def contents(self, dataset_config: str | None, seed: int) -> dict[str, str]:
+        """Some of [`DIGESTS`]: a run of other rows under an old file's name, say, is another run."""
+        return {}
+
+    def other_results(self) -> list[Result]:
+        """Results that stand beside those of the runs and were measured on the way."""
+        return []
+
     def runs(self) -> Iterator[Run]:
         """ERM without the cue, where there is such a config, then every algorithm, for each seed."""
         for seed in self.arguments.seeds:
@@ -87,10 +119,16 @@ class Comparison(ABC, Generic[ArgumentsT]):
                 yield self._run(algorithm, algorithm, self.arguments.dataset_config, seed)
 
     def _run(self, name: str, algorithm: str, dataset_config: str | None, seed: int) -> Run:
-        data_and_model = {k: v for k, v in asdict(self.arguments).items() if k not in NOT_OF_A_RUN}
+        data_and_model = self.data_and_model()
         fields = self.settings.fields[algorithm]
         which = {"dataset_config": dataset_config, "algorithm": algorithm, "seed": seed}
-        return Run(name, {**data_and_model, **fields, **which})
+        if (dataset_config, seed) not in self._contents:
+            self._contents[dataset_config, seed] = self.contents(dataset_config, seed)
+        return Run(name, {**data_and_model, **fields, **which, **self._contents[dataset_config, seed]})
+
+    def data_and_model(self) -> dict[str, Any]:
+        """Those of the recipe's arguments that a run's result depends on."""
+        return {k: v for k, v in asdict(self.arguments).items() if k not in NOT_OF_A_RUN}
 
     def train(self, run: Run, folder: Path, tell: Callable[[int], None]) -> Result:
         """Carry out one of the runs; see [`carry_out`]."""
@@ -115,11 +153,14 @@ class Comparison(ABC, Generic[ArgumentsT]):
             RunsFailedError: a run failed; the others were carried out all the same.
         """
         store, runs = Store(Path(self.arguments.output_dir)), list(self.runs())
+        if PartialState().is_main_process:
+            for line in changes(runs, store.results()):
+                print(line)
         outcome = carry_out(runs, store, self.train, keep_models=True, overwrite=self.arguments.overwrite)
         if PartialState().is_main_process:
             ours = {run.key for run in runs}
             others = [result for result in store.results() if Run("", result["settings"]).key not in ours]
-            if results := [*outcome.results, *others]:
+            if results := [*self.other_results(), *outcome.results, *others]:
                 write_summary(results, store.folder, self.title(), self.arguments.table_environments or None)
                 print(f"Results, table and picture: {store.folder}")
         outcome.check()

@@ -9,8 +9,12 @@ hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +23,37 @@ import torch
 from accelerate import PartialState
 from transformers import DataCollatorWithPadding, set_seed
 
-from ..data import DATASETS, TensorRows, load_own
-from ..data.own import OwnData
+from ..data import DATASETS, ReadOptions, TensorRows
+from ..data.fingerprint import fingerprint
+from ..data.own import OwnData, divide, read_own
 from ..environments import read_environments
 from ..models import encode_sentences, encoder_skipped
-from ..models.text_classifier import MINILM, choose_trainable, load_classifier, load_tokenizer
+from ..models.fingerprint import model_fingerprint
+from ..models.reading import check_model, load_tokenizer, most_tokens
+from ..models.text_classifier import MINILM, choose_trainable, load_classifier
 from ..trainer import ALGORITHMS, EnvironmentTrainer
+from ..trainer.checks import check_environments
 from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
+from .heads import DEFAULTS, head_trainer
+from .run import Result
 from .settings import Settings, read_settings
+from .two_stages import Features, StageOneArguments, TwoStages
 
 
 @dataclass
-class TextArguments(ComparisonArguments):
+class TextArguments(StageOneArguments, ComparisonArguments):
     """What to train on what; see `help` of each field."""
 
     dataset: str = field(
         default="punctuated_sst2",
         metadata={"help": "punctuated_sst2, a CSV, TSV, JSON or Parquet file, a folder, or a name on the Hub."},
     )
-    text_column: str = field(default="sentence", metadata={"help": "The column with the text."})
+    text_column: str | None = field(
+        default=None, metadata={"help": "The column with the text; sentence or text by default."}
+    )
     label_column: str = field(default="label", metadata={"help": "The column with the label."})
     environment_column: str = field(default="environment", metadata={"help": "The column that names environments."})
     test_split: str = field(default="test", metadata={"help": "The split to test on."})
@@ -54,7 +67,29 @@ class TextArguments(ComparisonArguments):
     trainable: str = field(default="all", metadata={"help": "all, head, top:1 (or more layers), or lora."})
     lora_rank: int = field(default=8, metadata={"help": "Rank of the adapters of trainable=lora."})
     max_length: int = field(default=128, metadata={"help": "Tokens in a text; longer ones are cut."})
+    stages: str = field(
+        default="one",
+        metadata={
+            "help": "one: the algorithm trains the model. two: ERM fine-tunes it, the algorithm trains a small head.",
+            "choices": ("one", "two"),
+        },
+    )
 
+    missing_values: list[str] = field(
+        default_factory=list, metadata={"help": "Words that stand for a missing value in files, such as NA."}
+    )
+    quoted: bool | None = field(
+        default=None, metadata={"help": "Whether fields may stand in quotation marks: CSV true, TSV false by default."}
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("max_length", "lora_rank"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} is refused: use a number from 1 on.")
+
+
+logger = logging.getLogger(__name__)
 
 ROWS_PER_ENVIRONMENT = 16
 TRAINED = {
@@ -70,12 +105,15 @@ class TextComparison(Comparison[TextArguments]):
 
     def __init__(self, settings: Settings[TextArguments]):
         super().__init__(settings)
+        check_model(self.arguments.model_name_or_path)
         self.tokenizer = load_tokenizer(self.arguments.model_name_or_path)
         # Saved with the model, so that whoever cuts texts for it cuts them as in training.
         self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, self.arguments.max_length)
         self._rows: dict[tuple[str | None, int], OwnData] = {}
+        self._own: dict[str | None, datasets.DatasetDict] = {}
         self._origins: dict[tuple[str | None, int], str] = {}
         self._outputs: EncoderOutputs | None = None
+        self._two_stages: dict[tuple[str | None, int], tuple[TwoStages, Features]] = {}
 
     def title(self) -> str:
         """The dataset, the model, and how much of it was trained."""
@@ -102,6 +140,8 @@ class TextComparison(Comparison[TextArguments]):
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
     ) -> EnvironmentTrainer:
         """A new classifier on the pretrained encoder, of which `trainable` says how much is trained."""
+        if self.arguments.stages == "two":
+            return self._head_trainer(algorithm, dataset_config, seed, folder)
         data = self.data(dataset_config, seed)
         trainer_class = ALGORITHMS[algorithm][0]
         defaults = self._defaults(algorithm, data.train)
@@ -111,6 +151,7 @@ class TextComparison(Comparison[TextArguments]):
         set_seed(seed)
         trainable, labels = self.arguments.trainable, data.train.features["label"].names
         model = load_classifier(self.arguments.model_name_or_path, labels, mean_pooling=trainable != "lora")
+        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, most_tokens(model) or sys.maxsize)
         model = choose_trainable(model, trainable, self.arguments.lora_rank)
         if trainable == "head":
             # The frozen encoder says the same at every step: run it once, and train the head on what it said.
@@ -125,6 +166,46 @@ class TextComparison(Comparison[TextArguments]):
             processing_class=self.tokenizer,
             data_collator=DataCollatorWithPadding(self.tokenizer),
         )
+
+    def _head_trainer(self, algorithm: str, dataset_config: str | None, seed: int, folder: Path) -> EnvironmentTrainer:
+        two_stages, features = self.two_stages(dataset_config, seed)
+        defaults = {**DEFAULTS, **ALGORITHMS[algorithm][1].on_features}
+        args = self.settings.config(
+            algorithm, defaults, output_dir=str(folder), seed=seed, environment_column="environment"
+        )
+        return head_trainer(algorithm, features, args, units=self.arguments.head_units, two_stages=two_stages)
+
+    def two_stages(self, dataset_config: str | None, seed: int) -> tuple[TwoStages, Features]:
+        """The fine-tuned encoder and the features that it finds, made once for all algorithms."""
+        a, key = self.arguments, (dataset_config, seed)
+        if key not in self._two_stages:
+            two_stages = TwoStages(
+                self.data(*key), self.tokenizer, a.model_name_or_path, a.trainable, a.lora_rank, a, seed, say=_say
+            )
+            self._two_stages[key] = two_stages, two_stages.features()
+        return self._two_stages[key]
+
+    def data_and_model(self) -> dict[str, Any]:
+        """Without what only counts in two stages, where there is one."""
+        of_two = () if self.arguments.stages == "two" else ("stages", *(f.name for f in fields(StageOneArguments)))
+        return {k: v for k, v in super().data_and_model().items() if k not in of_two}
+
+    def other_results(self) -> list[Result]:
+        """What plain fine-tuning, the first of two stages, left for the second."""
+        if self.arguments.stages != "two" or self.arguments.trainable == "head":
+            return []
+        trained_on = {k: set(d.train["environment"][:]) for k, d in self._rows.items()}
+        return [
+            {
+                "name": "stage one",
+                "seed": seed,
+                "test": features.stage_one,
+                "unseen": [e for e in features.stage_one if e not in trained_on[config, seed]],
+                "settings": {"stage": 1, "dataset_config": config, "seed": seed},
+            }
+            for (config, seed), (_, features) in self._two_stages.items()
+            if config == self.arguments.dataset_config
+        ]
 
     def _defaults(self, algorithm: str, train: datasets.Dataset) -> dict[str, Any]:
         """What suits anyone's data where nothing is said: above all a batch that environments can share."""
@@ -142,36 +223,51 @@ class TextComparison(Comparison[TextArguments]):
     def data(self, config: str | None, seed: int) -> OwnData:
         """The rows of a config, drawn with a seed."""
         if (config, seed) not in self._rows:
-            with PartialState().main_process_first():
-                self._rows[config, seed] = self._load(config, seed)
+            self._rows[config, seed] = self._load(config, seed)
         return self._rows[config, seed]
 
     def _load(self, config: str | None, seed: int) -> OwnData:
-        a, say = self.arguments, print if PartialState().is_main_process else _say_nothing
-        if a.dataset in DATASETS:
+        a = self.arguments
+        if a.dataset not in DATASETS:
+            data = divide(self._read(config), a.dataset, a.unseen_environments, a.test_share, seed)
+            check_environments(read_environments(data.train), a.environment_column)
+            return data
+        with PartialState().main_process_first():
             builder = DATASETS[a.dataset](config, source=a.source, seed=seed)
             builder.download_and_prepare()
-            self._origins[config, seed] = builder.data_source.title
-            say(f"{builder.config_id}, seed {seed}: made from {builder.data_source.title}.")
-            return OwnData(builder.as_dataset("train"), builder.as_dataset("test"), a.dataset)
-        return load_own(
-            a.dataset,
-            config,
-            text_column=a.text_column,
-            label_column=a.label_column,
-            environment_column=a.environment_column,
-            test_split=a.test_split,
-            unseen_environments=a.unseen_environments,
-            test_share=a.test_share,
-            seed=seed,
-            say=say,
-        )
+        self._origins[config, seed] = builder.data_source.title
+        return OwnData(builder.as_dataset("train"), builder.as_dataset("test"), a.dataset)
+
+    def _read(self, config: str | None) -> datasets.DatasetDict:
+        """The user's rows, read once for all seeds."""
+        a, state = self.arguments, PartialState()
+        if config not in self._own:
+            with state.main_process_first():
+                self._own[config] = read_own(
+                    a.dataset,
+                    config,
+                    (a.text_column, a.label_column, a.environment_column),
+                    test_split=a.test_split,
+                    options=ReadOptions(tuple(a.missing_values), a.quoted),
+                    say=partial(print, file=sys.stderr) if state.is_main_process else logger.info,
+                )
+        return self._own[config]
+
+    def contents(self, dataset_config: str | None, seed: int) -> dict[str, str]:
+        """Digests of the rows and of the pretrained model, whatever their files and folders are called."""
+        if self.arguments.dataset in DATASETS:
+            data = self.data(dataset_config, seed)
+            parts = [data.train, data.test]
+        else:
+            parts = list(self._read(dataset_config).values())
+        rows = hashlib.sha256(" ".join(map(fingerprint, parts)).encode()).hexdigest()
+        return {"rows_digest": rows[:16], "model_digest": model_fingerprint(self.arguments.model_name_or_path)[:16]}
 
     def _tokenized(self, dataset: Any) -> Any:
         # Left to itself, `datasets` would name the outcome by a pickle of the function, with all that it reaches.
-        key = key_of_tokenizer(self.tokenizer, self.arguments.max_length)
+        key = key_of_tokenizer(self.tokenizer, self.tokenizer.model_max_length)
         return dataset.map(
-            lambda rows: self.tokenizer(rows["sentence"], truncation=True, max_length=self.arguments.max_length),
+            lambda rows: self.tokenizer(rows["sentence"], truncation=True),
             batched=True,
             desc="Tokenizing",
             new_fingerprint=f"{dataset._fingerprint}{key}"[:64],
@@ -179,14 +275,14 @@ class TextComparison(Comparison[TextArguments]):
 
     def encoded(self, model: Any, dataset: Any) -> TensorRows:
         """Rows with the frozen encoder's output in place of the sentence; kept on disk for the other runs."""
-        a, state = self.arguments, PartialState()
+        state, length = PartialState(), self.tokenizer.model_max_length
         sentences = dataset["sentence"][:]
         with state.main_process_first():
             if self._outputs is None:
-                key = key_of_encoder(model, self.tokenizer, a.max_length)
-                self._outputs = EncoderOutputs(Path(a.output_dir, "encoder_outputs.safetensors"), key)
+                key = key_of_encoder(model, self.tokenizer, length)
+                self._outputs = EncoderOutputs(Path(self.arguments.output_dir, "encoder_outputs.safetensors"), key)
             if wanted := self._outputs.missing(sentences):
-                self._outputs.add(encode_sentences(model.to(state.device), self.tokenizer, wanted, a.max_length))
+                self._outputs.add(encode_sentences(model.to(state.device), self.tokenizer, wanted, length))
                 if state.is_main_process:
                     self._outputs.save()
         columns: dict[str, Any] = {
@@ -197,8 +293,10 @@ class TextComparison(Comparison[TextArguments]):
         return TensorRows(columns)
 
 
-def _say_nothing(line: str) -> None:
-    return None
+def _say(line: str) -> None:
+    """On the first process alone."""
+    if PartialState().is_main_process:
+        print(line, flush=True)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,7 +13,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, get_type_hints
 
 import yaml
 from transformers import HfArgumentParser
@@ -126,7 +126,7 @@ def _without_nulls(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _sections(given: Any) -> dict[str, dict[str, Any]]:
     """By algorithm the settings that are its own; a list of algorithms has none."""
-    sections = dict.fromkeys(given, "") if isinstance(given, list) else given
+    sections = dict.fromkeys(map(str, given), "") if isinstance(given, list) else given
     for name, section in sections.items() if isinstance(sections, dict) else [("algorithms", sections)]:
         if section != "" and not isinstance(section, dict):
             raise ValueError(f"The settings file says {name}: {section}, where lines of the form name: value go.")
@@ -146,15 +146,23 @@ class _Parser(HfArgumentParser):
 
 def _typed(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     """What the words become by the types of a dataclass's fields."""
+    hints = {name: str(hint).lower() for name, hint in get_type_hints(kind).items()}
     words: list[str] = []
+    lists: dict[str, list[str]] = {}
     for key, value in values.items():
+        if isinstance(value, list) and ("list" not in hints[key] or not all(isinstance(v, str) for v in value)):
+            raise ValueError(f"{key} takes {'words' if 'list' in hints[key] else 'one value'}, not the list {value}.")
+        if isinstance(value, dict) and "dict" not in hints[key]:
+            raise ValueError(f"{key} takes a value, not lines of the form name: value ({', '.join(value)}).")
         if value is True:
             words.append(f"--{key}")
+        elif isinstance(value, list) and (not value or not hints[key].startswith("list")):
+            lists[key] = value  # The parser knows neither an empty list nor fields that take a list or a word.
         elif isinstance(value, list):
             words += [f"--{key}", *value]
         else:
             words.append(f"--{key}={json.dumps(_plain(value)) if isinstance(value, dict) else value}")
-    parsed = vars(_Parser(kind).parse_args(words))
+    parsed = {**vars(_Parser(kind).parse_args(words)), **lists}
     return {key: parsed[key] for key in values}
 
 

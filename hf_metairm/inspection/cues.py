@@ -9,20 +9,18 @@ degrees of freedom where all true correlations are equal.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from .texts import text_cues
+
 
 MOST_VALUES = 50  # a column with more distinct values is a number or a text, not a category
-MOST_WORDS = 2_000
 MOST_LABELS = 20  # rarer ones are not looked at
-WORD_ROWS = 20  # rarer words tell nothing
-_WORD = re.compile(r"\w+|[^\w\s]")
+CONSTANT = 1e-24  # share of Σx² below which what varies around the mean is rounding
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,32 @@ class Cue:
         return max(self.strength.values()) - min(self.strength.values())
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A cue as it is measured, before anyone wants to see it: thousands of words in a thousand environments fit."""
+
+    column: str
+    what: str
+    label: str
+    r: np.ndarray  # (E,)
+    p_value: float
+    together: float  # the mean of r, each environment by its rows: what r is where it is the same in all of them
+
+    @property
+    def strongest(self) -> float:
+        """Largest absolute strength in any environment."""
+        return float(np.abs(self.r).max())
+
+    @property
+    def spread(self) -> float:
+        """Distance between the largest and the smallest strength."""
+        return float(self.r.max() - self.r.min())
+
+    def cue(self, environment_names: list[str]) -> Cue:
+        """With the environments' names."""
+        return Cue(self.column, self.what, self.label, dict(zip(environment_names, self.r.tolist())), self.p_value)
+
+
 class CueMeter:
     """Measures cues against the labels of one dataset.
 
@@ -67,38 +91,48 @@ class CueMeter:
     def __init__(
         self, labels: np.ndarray, label_names: list[str], environments: np.ndarray, environment_names: list[str]
     ):
-        kept = np.argsort(-np.bincount(labels, minlength=len(label_names)), kind="stable")[:MOST_LABELS]
-        kept = np.sort(kept)
+        kept = np.sort(np.argsort(-np.bincount(labels, minlength=len(label_names)), kind="stable")[:MOST_LABELS])
         self.label_names, self.environment_names = [label_names[y] for y in kept], environment_names
-        self.rows = [np.flatnonzero(environments == e) for e in range(len(environment_names))]
-        # Centred indicators of every label, per environment: (rows of e, L).
-        indicator = labels[:, None] == kept
-        self._centred = [indicator[rows] - indicator[rows].mean(0) if len(rows) else None for rows in self.rows]
+        self._environments, self._shape = environments, (len(environment_names), len(kept) + 1)
+        place = np.full(len(label_names), len(kept))  # all labels that are not looked at, in one last column
+        place[kept] = np.arange(len(kept))
+        self._cells = environments * self._shape[1] + place[labels]
+        self._rows = np.bincount(environments, minlength=self._shape[0])
+        self._of_label = self._table(self._cells)
 
-    def measure(self, column: str, what: str, values: np.ndarray) -> Cue:
+    def count(self, column: str, what: str, rows: np.ndarray) -> Measured:
+        """The strength of a cue that the rows of these numbers have, each once, and the others have not."""
+        n, c = self._rows[:, None].astype(float), self._of_label
+        both = self._table(self._cells[rows])
+        k = np.bincount(self._environments[rows], minlength=self._shape[0])[:, None].astype(float)
+        return self._measured(column, what, n * both - k * c, k * (n - k) * c * (n - c))
+
+    def measure(self, column: str, what: str, values: np.ndarray) -> Measured:
         """The strength of the cue `values`, numbers of shape (n,)."""
-        r = np.zeros((len(self.rows), len(self.label_names)))
-        for e, (rows, label) in enumerate(zip(self.rows, self._centred)):
-            if label is None:
-                continue
-            x = values[rows].astype(np.float64)
-            x = x - x.mean()
-            scale = np.sqrt((x**2).sum() * (label**2).sum(0))
-            r[e] = np.divide(x @ label, scale, out=np.zeros(len(scale)), where=scale > 0)
+        e, n = self._environments, np.maximum(self._rows, 1)
+        x = values.astype(np.float64)
+        x = x - (np.bincount(e, x, self._shape[0]) / n)[e]
+        squares = np.bincount(e, x * x, self._shape[0])
+        squares[squares <= CONSTANT * np.bincount(e, values.astype(np.float64) ** 2, self._shape[0])] = 0.0
+        c = self._of_label
+        scale = squares[:, None] * c * (self._rows[:, None] - c) / n[:, None]
+        return self._measured(column, what, self._table(self._cells, x), scale)
+
+    def _table(self, cells: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Sums by environment and label, float of shape (E, L)."""
+        sums = np.bincount(cells, weights, self._shape[0] * self._shape[1]).astype(float)
+        return sums.reshape(self._shape)[:, :-1]
+
+    def _measured(self, column: str, what: str, covariance: np.ndarray, squared_scale: np.ndarray) -> Measured:
+        r = np.divide(covariance, np.sqrt(squared_scale), out=np.zeros_like(covariance), where=squared_scale > 0)
         # With two labels both correlations are the same but for the sign; take the one that the cue speaks for.
-        best = int(np.abs(r).max(0).argmax())
-        if len(self.label_names) == 2:
-            best = int(r.sum(0).argmax())
-        return Cue(
-            column,
-            what,
-            self.label_names[best],
-            {name: float(r[e, best]) for e, name in enumerate(self.environment_names)},
-            self._same_strength(r[:, best]),
-        )
+        best = int(r.sum(0).argmax() if len(self.label_names) == 2 else np.abs(r).max(0).argmax())
+        r = r[:, best]
+        together = float((self._rows * r).sum() / self._rows.sum())
+        return Measured(column, what, self.label_names[best], r, self._same_strength(r), together)
 
     def _same_strength(self, r: np.ndarray) -> float:
-        weight = np.array([len(rows) - 3.0 for rows in self.rows])
+        weight = self._rows - 3.0
         usable = weight > 0
         if usable.sum() < 2:
             return 1.0
@@ -109,7 +143,7 @@ class CueMeter:
         return float(torch.special.gammaincc(half[0], half[1]))
 
 
-def column_cues(meter: CueMeter, name: str, values: pa.ChunkedArray, names: list[str] | None = None) -> list[Cue]:
+def column_cues(meter: CueMeter, name: str, values: pa.ChunkedArray, names: list[str] | None = None) -> list[Measured]:
     """All cues of one column of numbers, truth values or strings.
 
     Args:
@@ -126,37 +160,13 @@ def column_cues(meter: CueMeter, name: str, values: pa.ChunkedArray, names: list
         plain = values.to_numpy(zero_copy_only=False)
         cues = []
         for value in distinct.to_pylist():
-            matches = plain == value if value is not None else np.array(values.is_null().to_pylist())
+            matches = plain == value if value is not None else values.is_null().to_numpy()
             shown = "(none)" if value is None else names[value] if names else repr(value)
-            cues.append(meter.measure(name, f"= {shown}", matches))
+            cues.append(meter.count(name, f"= {shown}", np.flatnonzero(matches)))
         return cues
     if numeric:
         numbers = np.nan_to_num(values.to_numpy(zero_copy_only=False).astype(np.float64), nan=0.0)
         return [meter.measure(name, "value", numbers)]
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return list(_word_cues(meter, name, values.to_pylist()))
+        return [meter.count(name, what, rows) for what, rows in text_cues(values)]
     return []
-
-
-def _word_cues(meter: CueMeter, name: str, texts: list[str | None]) -> Iterator[Cue]:
-    """What a text starts and ends with, as it is written up to the next space; its last word or mark; its words."""
-    starts: dict[str, list[int]] = {}
-    ends: dict[str, list[int]] = {}
-    inside: dict[str, list[int]] = {}
-    for row, text in enumerate(texts):
-        pieces = (text or "").split()
-        words = _WORD.findall((text or "").lower())
-        for word in set(words):
-            inside.setdefault(word, []).append(row)
-        if pieces:
-            starts.setdefault(pieces[0], []).append(row)
-            for ending in {pieces[-1], words[-1]} if words else {pieces[-1]}:
-                ends.setdefault(ending, []).append(row)
-    for rows_of, what in ((starts, "starts with"), (ends, "ends in"), (inside, "has")):
-        frequent = sorted(rows_of, key=lambda word: (-len(rows_of[word]), word))[:MOST_WORDS]
-        for word in frequent:
-            if len(rows_of[word]) < WORD_ROWS:
-                break
-            present = np.zeros(len(texts), bool)
-            present[rows_of[word]] = True
-            yield meter.measure(name, f"{what} {word!r}", present)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import datasets
 import numpy as np
 import pyarrow as pa
 
 from ..data.images import decode_images
+from ..data.rows import taken
 from ..data.words import arrow_column, as_numbers, read_words
-from .cues import Cue, CueMeter, column_cues
+from ..ordering import listed
+from .cues import Cue, CueMeter, Measured, column_cues
 
 
 STRONG = 0.1  # correlations below it are not worth a warning
@@ -88,49 +91,66 @@ def inspect_dataset(
         raise ValueError(f"environment_column and label_column are both {label_column!r}; name two columns.")
     if not len(dataset):
         raise ValueError("The dataset has no rows.")
-    environments, environment_names = read_words(dataset, environment_column)
-    unknown = [name for name in unseen_environments if name not in environment_names]
-    if unknown:
-        raise ValueError(f"No rows of environment {unknown[0]!r}; there are {', '.join(environment_names)}.")
-    if unseen_environments:
-        seen = ~np.isin(environments, [environment_names.index(name) for name in unseen_environments])
-        if not seen.any():
-            raise ValueError("Every environment is unseen, so nothing is left to look at.")
-        dataset = dataset.select(np.flatnonzero(seen))
-        environments, environment_names = read_words(dataset, environment_column)
-    labels, label_names = read_words(dataset, label_column, label=True)
+    rows = seen_rows(dataset, environment_column, unseen_environments)
+    named = taken(dataset.select_columns([environment_column, label_column]), rows)
+    environments, environment_names = read_words(named, environment_column)
+    labels, label_names = read_words(named, label_column, label=True)
     if len(label_names) > 1000:
         raise ValueError(
             f"Column {label_column!r} has {len(label_names):,} distinct values, so it is no class label; name another."
         )
-    shares = [
-        EnvironmentShare(
-            name,
-            int((environments == e).sum()),
-            {label: float((labels[environments == e] == y).mean()) for y, label in enumerate(label_names)},
-        )
-        for e, name in enumerate(environment_names)
-    ]
-    report = Inspection(shares)
-    if len(dataset) > CUE_ROWS:
-        rows = _some(len(dataset), CUE_ROWS)
-        dataset, labels, environments = dataset.select(rows), labels[rows], environments[rows]
-    meter = CueMeter(labels, label_names, environments, environment_names)
-    cues: list[Cue] = []
+    report = Inspection(_shares(labels, label_names, environments, environment_names))
+    some = _some(len(rows), CUE_ROWS)
+    codes = _Codes(rows[some], labels[some], label_names, environments[some], environment_names)
+    cues: list[Measured] = []
     for column in dataset.column_names:
         if column not in (environment_column, label_column):
-            found = _cues(dataset, column, meter, (labels, label_names, environments, environment_names))
+            found = _cues(dataset, column, codes)
             if found is None:
                 report.skipped.append(column)
             else:
                 cues += found
     threshold = 0.001 / max(1, len(cues))  # Bonferroni: all cues are looked at, so chance has that many tries
     differing = [cue for cue in cues if cue.p_value < threshold and cue.strongest >= STRONG / 2]
-    stable = [cue for cue in cues if cue.p_value >= threshold and cue.strongest >= STRONG]
-    report.differing = sorted(differing, key=lambda cue: -cue.spread)[:most_cues]
-    report.stable = sorted(stable, key=lambda cue: -cue.strongest)[:most_cues]
+    stable = [cue for cue in cues if cue.p_value >= threshold and abs(cue.together) >= STRONG]
+    differing = sorted(differing, key=lambda cue: -cue.spread)[:most_cues]
+    stable = sorted(stable, key=lambda cue: -abs(cue.together))[:most_cues]
+    report.differing, report.stable = ([cue.cue(environment_names) for cue in found] for found in (differing, stable))
     report.warnings = _warnings(report, label_names)
     return report
+
+
+def seen_rows(dataset: datasets.Dataset, environment_column: str, unseen_environments: Sequence[str]) -> np.ndarray:
+    """
+    The numbers of the rows that are of no unseen environment.
+
+    Raises:
+        ValueError: there are no rows of an unseen environment, or no others.
+    """
+    if not unseen_environments:
+        return np.arange(len(dataset))
+    environments, names = read_words(dataset, environment_column)
+    unknown = next((name for name in unseen_environments if name not in names), None)
+    if unknown is not None:
+        raise ValueError(f"No rows of environment {unknown!r}; there are {listed(names)}.")
+    unseen = np.isin(environments, [names.index(name) for name in unseen_environments])
+    if unseen.all():
+        raise ValueError("Every environment is unseen, so nothing is left to look at.")
+    return np.flatnonzero(~unseen)
+
+
+def _shares(
+    labels: np.ndarray, label_names: list[str], environments: np.ndarray, environment_names: list[str]
+) -> list[EnvironmentShare]:
+    cells = environments * len(label_names) + labels
+    counts = np.bincount(cells, minlength=len(environment_names) * len(label_names))
+    counts = counts.reshape(len(environment_names), len(label_names))
+    rows = counts.sum(1)
+    shares = counts / np.maximum(rows, 1)[:, None]
+    return [
+        EnvironmentShare(name, int(rows[e]), dict(zip(label_names, shares[e].tolist())))
+        for e, name in enumerate(environment_names)
+    ]
 
 
 def _some(available: int, most: int) -> np.ndarray:
@@ -140,25 +160,44 @@ def _some(available: int, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(available, most, replace=False))
 
 
-def _cues(dataset: datasets.Dataset, column: str, meter: CueMeter, codes: tuple) -> list[Cue] | None:
+@dataclass(frozen=True)
+class _Codes:
+    """The rows that cues are measured on: their numbers in the dataset, their labels and their environments."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    label_names: list[str]
+    environments: np.ndarray
+    environment_names: list[str]
+
+    def some(self, most: int) -> _Codes:
+        some = _some(len(self.rows), most)
+        parts = (self.labels[some], self.label_names, self.environments[some], self.environment_names)
+        return _Codes(self.rows[some], *parts)
+
+    @cached_property
+    def meter(self) -> CueMeter:
+        return CueMeter(self.labels, self.label_names, self.environments, self.environment_names)
+
+
+def _cues(dataset: datasets.Dataset, column: str, codes: _Codes) -> list[Measured] | None:
     feature = dataset.features[column]
     if isinstance(feature, datasets.Image):
-        labels, label_names, environments, environment_names = codes
-        rows = _some(len(dataset), IMAGE_ROWS)
+        codes = codes.some(IMAGE_ROWS)
         try:
-            pixels = decode_images(arrow_column(dataset.select(rows), column))
+            pixels = decode_images(arrow_column(dataset.select(codes.rows), column))
         except (ValueError, OSError):
             return None  # files elsewhere, or pictures of several sizes
-        meter = CueMeter(labels[rows], label_names, environments[rows], environment_names)
         means = pixels.mean(axis=(1, 2))
         return [
-            meter.measure(column, f"mean {color}", means[:, c]) for c, color in enumerate(("red", "green", "blue"))
+            codes.meter.measure(column, f"mean {color}", means[:, c])
+            for c, color in enumerate(("red", "green", "blue"))
         ]
-    values = as_numbers(arrow_column(dataset, column))
+    values = as_numbers(arrow_column(taken(dataset.select_columns([column]), codes.rows), column))
     if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
         return None
     names = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
-    return column_cues(meter, column, values, names)
+    return column_cues(codes.meter, column, values, names)
 
 
 def _warnings(report: Inspection, label_names: list[str]) -> list[str]:

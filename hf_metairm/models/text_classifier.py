@@ -2,39 +2,64 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
-from transformers.utils import logging
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
+from transformers.utils import logging as transformers_logging
 
 from .pretrained import MINILM, MINILM_ON_HUB, resolve_model
+from .reading import readable
 from .sentence_encoder import add_mean_pooling, is_mean_pooled
 
 
-def load_tokenizer(name: str) -> Any:
-    """The model's tokenizer."""
-    return AutoTokenizer.from_pretrained(resolve_model(name))
+logger = logging.getLogger(__name__)
 
 
 def load_classifier(name: str, labels: list[str], mean_pooling: bool = True) -> Any:
     """
     Any `AutoModelForSequenceClassification`, with a new head. A BERT that was trained as a mean-pooled sentence
     encoder keeps that pooling, see [`add_mean_pooling`], unless `mean_pooling` is false: adapters are saved without
-    the model that they adapt, so it must be the one that its name stands for.
+    the model that they adapt, so it must be the one that its name stands for. A head for as many classes that the
+    checkpoint has is kept, one for others is replaced, with a warning.
+
+    Raises:
+        ValueError: its files are damaged, or parts of the encoder are not among the weights.
+        OSError: it cannot be found or reached.
     """
     path = resolve_model(name)
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # The head is new by intention: no report of what the checkpoint lacks.
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            path,
-            num_labels=len(labels),
-            id2label=dict(enumerate(labels)),
-            label2id={label: k for k, label in enumerate(labels)},
+    with readable(name, "config"):
+        config = AutoConfig.from_pretrained(path)
+    has_head = any(kind.endswith("ForSequenceClassification") for kind in config.architectures or [])
+    if has_head and config.num_labels != len(labels):
+        logger.warning(
+            "%s tells %d classes apart, and there are %d here: its head is replaced by a new one.",
+            name,
+            config.num_labels,
+            len(labels),
         )
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # The head is new by intention: no report of what the checkpoint lacks.
+    try:
+        with readable(name, "weights"):
+            model, loaded = AutoModelForSequenceClassification.from_pretrained(
+                path,
+                num_labels=len(labels),
+                id2label=dict(enumerate(labels)),
+                label2id={label: k for k, label in enumerate(labels)},
+                ignore_mismatched_sizes=has_head and config.num_labels != len(labels),
+                output_loading_info=True,
+            )
     finally:
-        logging.set_verbosity(verbosity)
+        transformers_logging.set_verbosity(verbosity)
+    inside = f"{model.base_model_prefix}."
+    lacking = sorted(key for key in loaded["missing_keys"] if key.startswith(inside) and ".pooler." not in key)
+    if lacking:
+        raise ValueError(
+            f"The weights of {name} are not whole, {len(lacking)} of its encoder lack ({lacking[0]}): save or "
+            "download the checkpoint again."
+        )
     if name == MINILM:
         # The name under which everybody can have it, for cards and for adapters, which are loaded onto it.
         model.name_or_path = model.config.name_or_path = MINILM_ON_HUB

@@ -14,6 +14,7 @@ from ..algorithms.erm import ERM
 from ..cards.facts import CardDetails
 from ..environments import read_environments
 from ..gradients import Part, as_parts, trainable_parameters
+from .adapters import AdapterWithNames
 from .checks import check_before_training, check_data, check_none_lost, check_setting
 from .configs import EnvironmentConfig
 from .data import EnvironmentData
@@ -26,7 +27,7 @@ from .settings import EnvironmentSettings
 AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class EnvironmentTrainer(ModelCardWriter, EnvironmentData):
+class EnvironmentTrainer(ModelCardWriter, AdapterWithNames, EnvironmentData):
     """
     Empirical risk minimization on environment-balanced batches, and the base of every Trainer of this library.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass, field
 
 from ..algorithms.settings import Settings, wrong
@@ -37,9 +39,23 @@ class EnvironmentSettings(Settings):
         default=False, metadata={"help": "Keep batch norm's statistics as they are during training."}
     )
 
+    def __post_init__(self) -> None:
+        self._check_finite()  # Before `TrainingArguments` reckons with them.
+        super().__post_init__()
+
+    def _check_finite(self) -> None:
+        for part in dataclasses.fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise wrong(self, part.name, "a finite number")
+
     def check_settings(self) -> None:
         """Raise `ValueError` for a value that a field cannot take."""
         super().check_settings()
+        self._check_finite()
+        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+            if getattr(self, name, 1) < 1:
+                raise wrong(self, name, "a number from 1 on")
         number = self.environments_per_batch
         fewest = getattr(self, "fewest_environments", 1)
         if number is not None and number < fewest:

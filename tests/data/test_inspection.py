@@ -2,6 +2,7 @@ import json
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -10,6 +11,8 @@ from hf_metairm.cli.build_dataset import build_dataset, parse_field
 from hf_metairm.cli.inspect import inspect
 from hf_metairm.inspection import inspect_dataset
 from hf_metairm.inspection.causal import causal_prediction
+from hf_metairm.inspection.cues import CueMeter
+from hf_metairm.inspection.texts import text_cues
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,8 @@ def test_cues_that_differ_are_told_from_those_that_do_not(made):
     assert [(share.name, share.rows) for share in report.environments] == [("a", 2000), ("b", 2000)]
     assert abs(report.environments[0].labels["1"] - 0.5) < 0.05
     differing = {(cue.column, cue.what) for cue in report.differing}
-    assert {("shortcut", "= 'yes'"), ("text", "ends in '!'"), ("text", "has '.'")} <= differing
+    assert {("shortcut", "= 'yes'"), ("text", "ends in '!'"), ("text", "ends in '.'")} <= differing
+    assert ("text", "has '.'") not in differing, "the same rows end in it"
     assert not {column for column, _ in differing} & {"content", "noise", "size"}
     stable = {(cue.column, cue.what): cue for cue in report.stable}
     assert {("content", "= 1"), ("text", "has 'great'"), ("size", "value")} <= set(stable)
@@ -97,6 +101,48 @@ def test_many_sites_that_come_in_turn_are_all_measured(made, monkeypatch):
     assert len(report.environments) == 100
     assert len(report.warnings) < 15
     assert "95 more environments are tiny." in report.warnings
+
+
+def test_chance_in_many_small_sites_is_called_neither_different_nor_stable(made):
+    many = made.remove_columns("environment").add_column("environment", [f"s{i % 80}" for i in range(len(made))])
+    found = {(cue.column, cue.what) for cue in inspect_dataset(many, most_cues=100).stable}
+    assert ("content", "= 1") in found
+    assert {column for column, _ in found} <= {"content", "size", "text", "shortcut"}
+    assert not any("film" in what for _, what in found), "a word that says nothing is strong in some of 80 sites"
+
+
+def test_a_cue_is_its_correlation(made):
+    """Counts by environment and label give what the textbook's formula gives, for values and for rows."""
+    rng = np.random.default_rng(3)
+    labels, environments = rng.integers(0, 3, 500), rng.integers(0, 4, 500)
+    values, has = rng.normal(size=500) + 1e6 + labels, rng.random(500) < 0.3 + 0.2 * (labels == 2)
+    values[environments == 3], has[environments == 2] = 7.1, True
+    meter = CueMeter(labels, ["a", "b", "c"], environments, ["w", "x", "y", "z"])
+    for x, found in (
+        (values, meter.measure("", "", values)),
+        (has.astype(float), meter.count("", "", np.flatnonzero(has))),
+    ):
+        y = labels == "abc".index(found.label)
+        for e in range(4):
+            here = environments == e
+            constant = np.ptp(x[here]) == 0
+            expected = 0.0 if constant else np.corrcoef(x[here], y[here])[0, 1]
+            assert found.r[e] == pytest.approx(expected, abs=1e-6)
+        assert found.label == "c"
+
+
+def test_starts_and_ends_are_shown_as_they_are_written():
+    texts = ["[B]fine Film", "[B] plot. <END>", "good [B] GOOD", "bad GOOD", None, "x" * 900 + " done!"] * 30
+    found = {what: rows.tolist() for what, rows in text_cues(pa.chunked_array([texts[:7], texts[7:]]))}
+    every = lambda *places: [k for k in range(180) if k % 6 in places]  # noqa: E731
+    assert found["starts with '[B]'"] == every(0, 1)
+    assert found["starts with '[B]fine'"] == every(0)
+    assert found["ends in '<END>'"] == every(1)
+    assert found["ends in 'GOOD'"] == every(2, 3)
+    assert found["ends in '!'"] == every(5)
+    assert found["has '[B]'"] == every(0, 1, 2)
+    assert not [what for what in found if "'b'" in what or "has 'done'" in what]
+    assert len({tuple(rows) for rows in found.values()}) == len(found), "what the same rows have is named once"
 
 
 def test_chance_differences_are_rarely_called_differences():

@@ -4,6 +4,7 @@ import shutil
 import time
 from dataclasses import replace
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -190,6 +191,37 @@ def test_mnist_is_told_from_its_likes(idx_folder, tmp_path):
     _write_idx(idx_folder, "train-labels-idx1-ubyte.gz", (np.arange(600) % 10).astype(np.uint8))
     with pytest.raises(ValueError, match="as many rows of each class as of any other, as Fashion-MNIST"):
         ColoredMNIST(source=idx_folder, cache_dir=tmp_path / "cache").download_and_prepare()
+
+
+def _sentences(path, names, rows=60):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    features = datasets.Features({"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
+    texts = [f"{path.stem} row {row}" for row in range(rows)]
+    datasets.Dataset.from_dict({"sentence": texts, "label": [0, 1] * (rows // 2)}, features).to_parquet(path)
+
+
+def test_sst2_is_told_from_other_tasks_of_glue(tmp_path):
+    for task, names in (("sst2", ["negative", "positive"]), ("cola", ["unacceptable", "acceptable"])):
+        for role in ("train", "validation"):
+            _sentences(tmp_path / "glue" / task / f"{role}-00000-of-00001.parquet", names)
+    both = PunctuatedSST2(source=tmp_path / "glue", cache_dir=tmp_path / "cache")
+    both.download_and_prepare()
+    assert {path.parent.name for path in both.data_source.files.values()} == {"sst2"}
+    with pytest.raises(ValueError, match="has the classes unacceptable, acceptable, where SST-2 has negative"):
+        PunctuatedSST2(source=tmp_path / "glue" / "cola", cache_dir=tmp_path / "cache").download_and_prepare()
+    shutil.rmtree(tmp_path / "glue" / "sst2")
+    for role in ("train", "dev"):
+        (tmp_path / "glue" / f"{role}.tsv").write_text("sentence1\tsentence2\tlabel\na\tb\t0\n")
+    shutil.rmtree(tmp_path / "glue" / "cola")
+    with pytest.raises(ValueError, match="neither a TSV file with the header 'sentence<TAB>label'"):
+        PunctuatedSST2(source=tmp_path / "glue", cache_dir=tmp_path / "cache").download_and_prepare()
+
+
+def test_one_of_several_pieces_is_not_taken_for_the_whole(tmp_path):
+    for name in ("train-00000-of-00002", "train-00001-of-00002", "validation-00000-of-00001"):
+        _sentences(tmp_path / f"{name}.parquet", ["negative", "positive"])
+    with pytest.raises(ValueError, match=r"several files for train \(train-00000.*, train-00001.*\): join them"):
+        PunctuatedSST2(source=tmp_path, cache_dir=tmp_path / "cache").download_and_prepare()
 
 
 def test_missing_folders_are_refused_with_one_sentence(tmp_path):

@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +15,11 @@ import sys
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from safetensors.torch import load, load_file, save, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_metairm.experiments.finetune_text import main
+from hf_metairm.models.text_classifier import load_classifier
 
 from ..models.tiny import save_tiny_encoder
 
@@ -179,6 +183,16 @@ def test_interrupted_run_leaves_a_checkpoint_and_goes_on(folder, reviews, tmp_pa
         (["--trainable", "some"], "use all, head, top:1"),
         (["--dataset", __file__], "files of kind '.py' cannot be read"),
         (["--learning_rat", "1"], "did you mean 'learning_rate'"),
+        (["--weight_decay", "inf"], "weight_decay=inf is refused: use a finite number"),
+        (["--logging_steps", "nan"], "logging_steps=nan is refused"),
+        (["--per_device_train_batch_size", "0"], "per_device_train_batch_size=0 is refused"),
+        (["--max_length", "0"], "max_length=0 is refused"),
+        (["--seeds", "-1"], "seeds=[-1] is refused"),
+        (["--unseen_environments", "east", "south", "north"], "Every environment is unseen"),
+        (["--missing_values", "good"], "60 rows have no value in column 'stars'"),
+        (["--quoted", "perhaps"], "--quoted"),
+        (["--model_name_or_path", "/nowhere"], "There is no folder /nowhere"),
+        (["--model_name_or_path", "nowhere"], "nowhere is no model: there is no config.json"),
     ],
 )
 def test_mistakes_end_in_one_line_and_status_2(change, message, folder, reviews, tmp_path, capsys):
@@ -188,6 +202,93 @@ def test_mistakes_end_in_one_line_and_status_2(change, message, folder, reviews,
     assert stopped.value.code == 2
     assert len(errors) == 1
     assert message in errors[0]
+
+
+def damaged(folder, copy, file, content):
+    shutil.copytree(folder, copy)
+    data = (copy / file).read_bytes()
+    (copy / file).unlink()
+    if content is not None:
+        (copy / file).write_bytes(content(data))
+
+
+def without_a_layer(data):
+    weights = load(data)
+    del weights["encoder.layer.1.output.dense.weight"]
+    return save(weights, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("model.safetensors", lambda data: data[: len(data) // 2], "The weights of .* cannot be read"),
+        ("model.safetensors", without_a_layer, r"1 of its encoder lack \(bert.encoder.layer.1.output.dense.weight\)"),
+        ("tokenizer.json", lambda data: data[: len(data) // 2], "The tokenizer of .* cannot be read"),
+        ("tokenizer.json", None, "has no vocabulary"),
+        ("config.json", None, "is no model: there is no config.json"),
+    ],
+)
+def test_a_damaged_model_is_refused(file, content, message, folder, reviews, tmp_path, capsys):
+    damaged(folder, tmp_path / "copy", file, content)
+    with pytest.raises(SystemExit) as stopped:
+        main(words(tmp_path / "copy", reviews, tmp_path, "--trainable", "head"))
+    assert stopped.value.code == 2
+    assert re.search(f"^Error: .*{message}", capsys.readouterr().err, re.MULTILINE)
+
+
+def test_a_model_without_a_tokenizer_is_refused(folder, reviews, tmp_path, capsys):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(folder / file, bare)
+    with pytest.raises(SystemExit):
+        main(words(bare, reviews, tmp_path, "--trainable", "head"))
+    assert f"Error: {bare} has no tokenizer: save it beside the model" in capsys.readouterr().err
+
+
+def test_a_head_for_other_classes_is_replaced_with_a_warning(folder, reviews, tmp_path, caplog):
+    load_classifier(str(folder), ["a", "b", "c"], mean_pooling=False).save_pretrained(tmp_path / "three")
+    AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "three")
+    main(words(tmp_path / "three", reviews, tmp_path, "--trainable", "head", "--algorithms", "erm"))
+    assert "tells 3 classes apart, and there are 2 here: its head is replaced" in caplog.text
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "erm-seed0")
+    assert model.config.id2label == {0: "bad", 1: "good"}
+
+
+def test_texts_are_cut_to_what_the_model_has_positions_for(folder, tmp_path):
+    texts = ["fine " * 400, "x" * 1_000_000, "", " "] * 6
+    file = tmp_path / "long.csv"
+    file.write_text("text,stars,site\n" + "".join(f"{t},{k % 2},{'ab'[k // 12]}\n" for k, t in enumerate(texts)))
+    for trainable in ("head", "all"):
+        base = words(folder, file, tmp_path, "--trainable", trainable, "--algorithms", "erm", "--max_length", "500")
+        at = base.index("--unseen_environments")
+        main(base[:at] + base[at + 2 :])
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "erm-seed0")
+    assert tokenizer.model_max_length == 64, "of the tiny encoder"
+
+
+def test_results_are_known_by_what_is_in_files(folder, reviews, tmp_path, capsys):
+    rows, model = tmp_path / "rows.csv", tmp_path / "model"
+    rows.write_bytes(reviews.read_bytes())
+    shutil.copytree(folder, model)
+    base = words(model, rows, tmp_path / "out", "--trainable", "head", "--algorithms", "erm")
+    main(base)
+    capsys.readouterr()
+    main(base)
+    assert "1 runs: 1 are there, 0 to do" in capsys.readouterr().out
+    rows.write_text(rows.read_text().replace("east", "west"))
+    base[base.index("--unseen_environments") + 1] = "west"
+    main(base)
+    assert "is done anew" not in capsys.readouterr().out, "another setting, too"
+    rows.write_text(rows.read_text().replace("lovely", "grand"))
+    main(base)
+    said = "erm, seed 0: the rows changed since the result that is there, so it is done anew."
+    assert said in capsys.readouterr().out
+    weights = load_file(model / "model.safetensors")
+    save_file({name: value + 1 for name, value in weights.items()}, model / "model.safetensors", {"format": "pt"})
+    main(base)
+    assert said.replace("rows", "pretrained model") in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 4
 
 
 def test_on_a_file_with_no_more_than_its_columns_named(folder, reviews, tmp_path):

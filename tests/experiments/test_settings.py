@@ -63,6 +63,17 @@ def test_algorithms_can_be_chosen(tmp_path):
         ("dataset: x", ["loose"], "Unexpected 'loose'"),
         ("a: [1", [], "not YAML"),
         ("just words", [], "holds no settings"),
+        ("text_column: [a, b]", [], r"text_column takes one value, not the list \['a', 'b'\]"),
+        ("learning_rate: [1]", [], "learning_rate takes one value"),
+        ("seeds: [0, [1]]", [], "seeds takes words, not the list"),
+        ("model_name_or_path: {a: b}", [], r"takes a value, not lines of the form name: value \(a\)"),
+        ("algorithms: [[erm]]", [], "Unknown algorithm"),
+        ("algorithms: {erm: {max_steps: [a]}}", [], "max_steps takes one value"),
+        ("max_grad_norm: .inf", [], "max_grad_norm"),
+        ("max_grad_norm: inf", [], "max_grad_norm=inf is refused: use a finite number"),
+        ("std_loss_weight: inf", [], "std_loss_weight=inf is refused: use a finite number"),
+        ("gradient_accumulation_steps: 0", [], "gradient_accumulation_steps=0 is refused"),
+        ("seeds: []", [], r"seeds=\[\] is refused"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_loaded(tmp_path, text, words, message):
@@ -111,6 +122,12 @@ def test_a_setting_is_the_same_wherever_it_stands(tmp_path):
     two = settings(tmp_path, "dataset: x", *words, '{"num_cycles": 2, "min": 1.5}')
     assert one.fields == two.fields
     assert one.config("erm", output_dir=str(tmp_path)).lr_scheduler_kwargs == {"num_cycles": 2, "min": 1.5}
+
+
+def test_lists_where_a_list_or_a_word_may_stand(tmp_path):
+    read = settings(tmp_path, "report_to: [none]\nlabel_names: [labels]\nunseen_environments: []")
+    assert read.arguments.unseen_environments == []
+    assert read.fields["erm"] == {"report_to": ["none"], "label_names": ["labels"]}
 
 
 def test_algorithms_in_the_file_may_be_a_list(tmp_path):
