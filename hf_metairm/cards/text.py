@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..secrets import without_secrets
+
 
 META_IRM_PAPER = """@article{bae2021meta,
   title={Meta-Learned Invariant Risk Minimization},
@@ -18,9 +20,9 @@ META_IRM_PAPER = """@article{bae2021meta,
 
 
 def one_line(value: Any) -> str:
-    """A name from data or a user on one line, without control characters."""
+    """A name from data or a user on one line, without control characters, and without secrets while they are plain."""
     text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(value))
-    return " ".join(text.split())
+    return " ".join(without_secrets(text).split())
 
 
 def code(value: Any) -> str:
