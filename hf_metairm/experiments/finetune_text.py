@@ -38,6 +38,7 @@ from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
 from .settings import Settings, read_settings
+from .tokens import Tokenize
 
 
 @dataclass
@@ -80,6 +81,7 @@ class TextArguments(ComparisonArguments):
 logger = logging.getLogger(__name__)
 
 ROWS_PER_ENVIRONMENT = 16
+MOST_TOKENIZED = 100_000  # texts that are tokenized before training starts, within seconds
 TRAINED = {
     "all": "All of the model was trained.",
     "head": "Only the classification head was trained; the encoder is as it was.",
@@ -146,8 +148,8 @@ class TextComparison(Comparison[TextArguments]):
         return trainer_class(
             model,
             args,
-            train_dataset=self._tokenized(data.train),
-            eval_dataset=self._tokenized(data.test),
+            train_dataset=self._tokenized(data.train, not args.remove_unused_columns),
+            eval_dataset=self._tokenized(data.test, not args.remove_unused_columns),
             processing_class=self.tokenizer,
             data_collator=DataCollatorWithPadding(self.tokenizer),
         )
@@ -162,6 +164,8 @@ class TextComparison(Comparison[TextArguments]):
             "learning_rate": 5e-4 if self.arguments.trainable in ("head", "lora") else 5e-5,
             "logging_steps": 10,
             "save_total_limit": 1,
+            # A text itself is no input of the model, but very many are tokenized on their way there.
+            "remove_unused_columns": len(train) <= MOST_TOKENIZED,
             "dataloader_pin_memory": torch.cuda.is_available(),
         }
 
@@ -208,7 +212,10 @@ class TextComparison(Comparison[TextArguments]):
         rows = hashlib.sha256(" ".join(map(fingerprint, parts)).encode()).hexdigest()
         return {"rows_digest": rows[:16], "model_digest": model_fingerprint(self.arguments.model_name_or_path)[:16]}
 
-    def _tokenized(self, dataset: Any) -> Any:
+    def _tokenized(self, dataset: Any, as_shown: bool) -> Any:
+        """With the texts' tokens: made once, or, of very many texts, of those of a batch when it is shown."""
+        if as_shown:
+            return dataset.with_transform(Tokenize(self.tokenizer))
         # Left to itself, `datasets` would name the outcome by a pickle of the function, with all that it reaches.
         key = key_of_tokenizer(self.tokenizer, self.tokenizer.model_max_length)
         return dataset.map(

@@ -18,6 +18,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load, load_file, save, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from hf_metairm.experiments import finetune_text
 from hf_metairm.experiments.finetune_text import main
 from hf_metairm.models.text_classifier import load_classifier
 
@@ -265,6 +266,16 @@ def test_texts_are_cut_to_what_the_model_has_positions_for(folder, tmp_path):
         main(base[:at] + base[at + 2 :])
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "erm-seed0")
     assert tokenizer.model_max_length == 64, "of the tiny encoder"
+
+
+def test_texts_that_are_tokenized_when_they_are_shown_train_the_same_model(folder, reviews, tmp_path, monkeypatch):
+    found = []
+    for most in (100_000, 0):
+        monkeypatch.setattr(finetune_text, "MOST_TOKENIZED", most)
+        main(words(folder, reviews, tmp_path / str(most), "--trainable", "all", "--algorithms", "meta-irm"))
+        (result,) = json.loads((tmp_path / str(most) / "results.json").read_text())
+        found.append(([entry["loss"] for entry in result["history"]], result["test"]))
+    assert found[0] == found[1]
 
 
 def test_results_are_known_by_what_is_in_files(folder, reviews, tmp_path, capsys):
