@@ -4,9 +4,9 @@ A million rows of text in a thousand sites: `hf-metairm inspect`, and `hf-metair
     python benchmarks/million_rows.py
 
 makes the file (128 MB; 25 words a row, and a final mark that agrees with the label in 60 to 90 % of rows, by site) and
-a tiny encoder in a temporary folder, runs each command three times in a process of its own, and writes seconds and peak
-memory (resident set) of each run to `docs/benchmarks/million_rows.json`. Training is of all of the encoder with eight
-sites in a batch. Needs Linux, and the extra `demo` for the tokenizer.
+a tiny encoder in a temporary folder, runs each command three times in a process of its own, and writes seconds and
+peak memory (resident set) of each run to `docs/benchmarks/million_rows.json`. All of the encoder is trained, with
+eight sites in a batch. Needs Linux, and the extra `demo` for the tokenizer.
 """
 
 from __future__ import annotations
