@@ -14,7 +14,7 @@ from ..ordering import listed
 from .files import ReadOptions
 from .opening import open_splits
 from .rows import held_out, taken
-from .words import arrow_column, encode_labels, read_words, word_column
+from .words import encode_labels, read_words, text_column, word_column
 
 
 logger = logging.getLogger(__name__)
@@ -146,13 +146,7 @@ def divide(
 def _tidy(dataset: datasets.Dataset, columns: tuple[str, str, str]) -> datasets.Dataset:
     """The columns by their own names, which messages call them by, texts and environments as strings."""
     text, _, environment = columns
-    dataset = dataset.with_format(None).select_columns(list(columns))
-    if dataset.features[text] not in (datasets.Value("string"), datasets.Value("large_string")):
-        dataset = word_column(dataset, text)
-    empty = arrow_column(dataset, text).null_count
-    if empty:
-        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text in column {text!r}: drop or fill them.")
-    return word_column(dataset, environment)
+    return word_column(text_column(dataset.with_format(None).select_columns(list(columns)), text), environment)
 
 
 def _unseen(rows: datasets.Dataset, test: datasets.Dataset, unseen: Sequence[str]) -> np.ndarray:

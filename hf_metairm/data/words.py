@@ -102,6 +102,21 @@ def word_column(dataset: datasets.Dataset, column: str) -> datasets.Dataset:
     )
 
 
+def text_column(dataset: datasets.Dataset, column: str) -> datasets.Dataset:
+    """
+    The dataset with a column of texts: strings as they are, what names something as [`word_column`] writes it.
+
+    Raises:
+        ValueError: rows have no text, or it holds something else than strings, whole numbers, truth values or dates.
+    """
+    if dataset.features[column] not in (datasets.Value("string"), datasets.Value("large_string")):
+        dataset = word_column(dataset, column)
+    empty = arrow_column(dataset, column).null_count
+    if empty:
+        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text in column {column!r}: drop or fill them.")
+    return dataset
+
+
 def replace_column(dataset: datasets.Dataset, column: str, values: pa.Array, feature: Any) -> datasets.Dataset:
     """The dataset with other values in a column, in the same place."""
     order, new = dataset.column_names, f"{column} (new)"
