@@ -14,7 +14,7 @@ from ..ordering import listed
 from .files import ReadOptions
 from .opening import open_splits
 from .rows import held_out, taken
-from .words import encode_labels, read_words, text_column, word_column
+from .words import check_columns, encode_labels, read_words, text_column, word_column
 
 
 logger = logging.getLogger(__name__)
@@ -101,18 +101,11 @@ def read_own(
     used = datasets.DatasetDict(train=loaded[first])
     if test_split in loaded and test_split != first:
         used["test"] = loaded[test_split]
-    if len(set(columns)) < 3:
-        raise ValueError("text_column, label_column and environment_column must be three different columns.")
-    for split, rows in used.items():
-        missing = next((column for column in columns if column not in rows.column_names), None)
-        if missing is not None:
-            raise ValueError(
-                f"{name} has no column {missing!r} (its columns{'' if split == 'train' else ' for testing'}: "
-                f"{', '.join(rows.column_names)}): name yours with --text_column, --label_column and "
-                "--environment_column."
-            )
+    text, label, environment = columns
+    for rows in used.values():
+        check_columns(rows, text_column=text, label_column=label, environment_column=environment)
     used = datasets.DatasetDict({split: _tidy(rows, columns) for split, rows in used.items()})
-    used = encode_labels(used, columns[1])
+    used = encode_labels(used, label)
     own = {old: new for old, new in zip(columns, ("sentence", "label", "environment")) if old != new}
     return used.select_columns(list(columns)).rename_columns(own) if own else used
 

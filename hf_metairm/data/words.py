@@ -62,6 +62,28 @@ def read_words(dataset: datasets.Dataset, column: str, *, label: bool = False) -
     return positions[codes.to_numpy()], names
 
 
+def check_columns(dataset: datasets.Dataset, **named: str) -> None:
+    """
+    Refuse columns that are not there, or one for two purposes.
+
+    Args:
+        dataset (`datasets.Dataset`): may have them.
+        named (`str`): columns by the option that names them, such as `environment_column="site"`.
+
+    Raises:
+        ValueError: the sentence names the columns that there are, and the option.
+    """
+    for option, column in named.items():
+        if column not in dataset.column_names:
+            raise ValueError(
+                f"There is no column {column!r}; the columns are {', '.join(dataset.column_names)}: name yours with "
+                f"--{option}."
+            )
+        other = next((other for other in named if other != option and named[other] == column), None)
+        if other is not None:
+            raise ValueError(f"{option} and {other} are both {column!r}; name two columns.")
+
+
 def whole(word: str) -> int | None:
     """The whole number that a word is, as one writes these: `1`, `1.0`, `-3`, but not `01`; `None` for other words."""
     return int(word.split(".")[0]) if _WHOLE.fullmatch(word) else None

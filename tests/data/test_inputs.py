@@ -1,4 +1,4 @@
-"""Every input of `inputs.py` through the command line and through `load_own`."""
+"""Every input of `inputs.py` through `inspect`, `evaluate` and what `train` reads: the same in all of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from hf_metairm.cli import app
 from hf_metairm.data import ReadOptions, load_own, open_dataset, open_splits
+from hf_metairm.models import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig, word_tokenizer
 
 from .inputs import LABELS, READ, SITES, TEXTS, lines, words
 from .refused_inputs import REFUSED
@@ -24,12 +25,30 @@ def look(entry, folder):
     return path, result
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A model of two classes without names."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    tokenizer = word_tokenizer(TEXTS)
+    BagOfEmbeddingsClassifier(BagOfEmbeddingsConfig(len(tokenizer), 4, 4, num_labels=2)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def evaluate(entry, path, checkpoint, *more):
+    """What `evaluate` says of the same file."""
+    columns = ["--environment_column", "site", "--split", "train", "--device", "cpu", "--json"]
+    result = CliRunner().invoke(app, ["evaluate", str(checkpoint), str(path), *columns, *entry.arguments, *more])
+    assert result.exception is None or isinstance(result.exception, SystemExit), entry.what
+    return result
+
+
 def options(entry):
     return ReadOptions(entry.missing, {"--quoted": True, "--not_quoted": False}.get((*entry.arguments, "")[0]))
 
 
 @pytest.mark.parametrize("entry", READ, ids=lambda entry: entry.what)
-def test_what_is_read(entry, tmp_path):
+def test_what_is_read(entry, checkpoint, tmp_path):
     path, result = look(entry, tmp_path)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
@@ -40,8 +59,15 @@ def test_what_is_read(entry, tmp_path):
     assert sum(environment["rows"] for environment in found["environments"]) == len(texts)
     if path.is_file():
         assert f"{path}: {len(texts):,} rows (" in result.stderr
-    said = []
-    rows = open_splits(str(path), options=options(entry), say=said.append)
+    evaluated = evaluate(entry, path, checkpoint, "--labels", ",".join([*labels, "other"][:2]))
+    assert evaluated.exit_code == 0, evaluated.output
+    seen = json.loads(evaluated.stdout)
+    assert [environment["name"] for environment in seen["environments"]] == sites
+    assert sum(environment["rows"] for environment in seen["environments"]) == len(texts)
+    assert {
+        label for e in seen["environments"] for label, row in zip(seen["labels"], e["confusion"]) if sum(row)
+    } == set(labels)
+    rows = open_splits(str(path), options=options(entry))
     assert rows["train"]["text"][:] == texts
     if len(texts) < 4:
         return
@@ -61,7 +87,7 @@ def test_what_is_read(entry, tmp_path):
 
 
 @pytest.mark.parametrize("entry", REFUSED, ids=lambda entry: entry.what)
-def test_what_is_refused(entry, tmp_path):
+def test_what_is_refused(entry, checkpoint, tmp_path):
     path, result = look(entry, tmp_path)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
@@ -70,10 +96,13 @@ def test_what_is_refused(entry, tmp_path):
     assert "Traceback" not in result.stderr
     with pytest.raises(ValueError, match=entry.refused):
         raise ValueError(errors[0])
-    with pytest.raises((ValueError, FileNotFoundError)):
+    with pytest.raises((ValueError, FileNotFoundError), match=entry.refused):
         load_own(
             str(path), text_column="text", label_column="label", environment_column="site", options=options(entry)
         )
+    evaluated = evaluate(entry, path, checkpoint)
+    assert evaluated.exit_code == 2, evaluated.output
+    assert [line for line in evaluated.stderr.splitlines() if line.startswith("Error: ")] == errors
 
 
 def test_there_are_enough_of_them():
@@ -128,8 +157,14 @@ def test_labels_mean_the_same_in_train_and_test(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"text_column": "body"}, r"has no column 'body' \(its columns: text, label, site\)"),
-        ({"label_column": "text", "text_column": "text"}, "must be three different columns"),
+        (
+            {"text_column": "body"},
+            "no column 'body'; the columns are text, label, site: name yours with --text_column",
+        ),
+        (
+            {"label_column": "text", "text_column": "text"},
+            "text_column and label_column are both 'text'; name two columns",
+        ),
         ({"unseen_environments": ["berlin"]}, "No rows of environment 'berlin'; there are paris, rome"),
         ({"unseen_environments": ["paris", "rome"]}, "Every environment is unseen"),
         ({"test_share": 1.0}, "test_share must lie between 0 and 1"),
