@@ -12,7 +12,7 @@ from torch import Tensor
 from .base import Step, algorithm, aligned
 from .description import Description
 from .risk_objective import RiskObjective
-from .settings import AlgorithmSettings, positive
+from .settings import AlgorithmSettings, Range, positive
 
 
 @dataclass
@@ -31,6 +31,8 @@ class GroupDROSettings(AlgorithmSettings):
     group_dro_step_size: float = field(
         default=0.01, metadata={"help": "Step size of the environments' weights (η), per optimizer step."}
     )
+
+    search_space = {"group_dro_step_size": Range(1e-3, 1e0)}  # noqa: RUF012
 
     def check_settings(self) -> None:
         """Raise `ValueError` for a value that a field cannot take."""

@@ -15,7 +15,7 @@ from ..gradients import Evaluation
 from .base import Step, algorithm
 from .description import Description
 from .risk_objective import WeightedPenalty
-from .settings import PenaltySettings, annealing_in_words
+from .settings import ANNEALING, PenaltySettings, Range, annealing_in_words
 
 
 @dataclass
@@ -32,6 +32,9 @@ class IRMSettings(PenaltySettings):
     unbiased_penalty: bool = field(
         default=False, metadata={"help": "The product of two halves' gradients instead of one gradient's square."}
     )
+
+    search_space = {"penalty_weight": Range(1e1, 1e5), "penalty_anneal_steps": ANNEALING}  # noqa: RUF012
+    on_features = {"penalty_weight": 1e3, "penalty_anneal_steps": 60}  # noqa: RUF012
 
 
 @algorithm("irmv1")

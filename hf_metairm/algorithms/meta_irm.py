@@ -14,7 +14,17 @@ from torch import Tensor, nn
 from ..gradients import KINDS, SCHEMES, Parts, Risk, StdLoss, check_model, meta_gradient
 from .base import Algorithm, Step, StepGradient, algorithm, aligned
 from .description import Description
-from .settings import AlgorithmSettings, annealed_weight, annealing_in_words, at_least_zero, momentum, positive, wrong
+from .settings import (
+    ANNEALING,
+    AlgorithmSettings,
+    Range,
+    annealed_weight,
+    annealing_in_words,
+    at_least_zero,
+    momentum,
+    positive,
+    wrong,
+)
 
 
 logger = logging.getLogger(__name__)
@@ -79,6 +89,17 @@ class MetaIRMSettings(AlgorithmSettings):
         default=0, metadata={"help": "Before this step the weight is at most 1; from it on, whole."}
     )
 
+    search_space = {  # noqa: RUF012
+        "inner_learning_rate": Range(1e-3, 3e-1),
+        "std_loss_weight": Range(1e1, 1e4),
+        "penalty_anneal_steps": ANNEALING,
+    }
+    # Standardized features make steps large: a small α, or the model goes past the invariant point.
+    on_features = {  # noqa: RUF012
+        "inner_learning_rate": 0.01,
+        "std_loss_weight": 1e3,
+        "penalty_anneal_steps": 60,
+    }
     used_if = {"finite_difference_scheme": {"meta_gradient": "finite_difference"}}  # noqa: RUF012
 
     @property

@@ -12,7 +12,7 @@ from torch import Tensor
 from .base import Step, algorithm, aligned
 from .description import Description
 from .risk_objective import WeightedPenalty
-from .settings import PenaltySettings, annealing_in_words, momentum, wrong
+from .settings import ANNEALING, PenaltySettings, Range, annealing_in_words, momentum, wrong
 
 
 REX_PENALTIES = ("variance", "maximum")
@@ -40,6 +40,9 @@ class RExSettings(PenaltySettings):
         default=0.0, metadata={"help": "Momentum of the risks' running means, for small batches."}
     )
 
+    search_space = {"penalty_weight": Range(1e1, 1e5), "penalty_anneal_steps": ANNEALING}  # noqa: RUF012
+    on_features = {"penalty_weight": 1e3, "penalty_anneal_steps": 60}  # noqa: RUF012
+
     @property
     def fewest_environments(self) -> int:
         """Two, whose risks are compared."""
@@ -60,6 +63,9 @@ class MMRExSettings(RExSettings):
     rex_penalty: str = field(
         default="maximum", metadata={"help": "maximum (MM-REx), and nothing else.", "choices": ("maximum",)}
     )
+
+    search_space = {"penalty_weight": Range(1e0, 1e4), "penalty_anneal_steps": ANNEALING}  # noqa: RUF012
+    on_features = {"penalty_weight": 1e2, "penalty_anneal_steps": 60}  # noqa: RUF012
 
     def check_settings(self) -> None:
         """Raise `ValueError` for a value that a field cannot take."""

@@ -27,6 +27,27 @@ class Settings:
         """Raise `ValueError` for a value that a field cannot take."""
 
 
+@dataclass(frozen=True)
+class Range:
+    """
+    From where to where a search of hyper-parameters looks.
+
+    Args:
+        low (`float`), high (`float`): both are looked at, too.
+        log (`bool`, *optional*, defaults to `True`): whether evenly on the scale of the logarithm.
+        whole (`bool`, *optional*, defaults to `False`): whether at whole numbers only.
+    """
+
+    low: float
+    high: float
+    log: bool = True
+    whole: bool = False
+
+
+# Of the steps after which a weight is whole, in a training of a head that takes 300.
+ANNEALING = Range(30, 120, log=False, whole=True)
+
+
 @dataclass
 class AlgorithmSettings(Settings):
     """
@@ -44,6 +65,11 @@ class AlgorithmSettings(Settings):
     l2_regularization: float = field(
         default=0.0, metadata={"help": "Weight of the sum of squared parameters in the objective."}
     )
+
+    search_space: ClassVar[Mapping[str, Range]] = {}
+    """Where `hf-metairm tune` looks for the algorithm's own fields, for a head on standardized features."""
+    on_features: ClassVar[Mapping[str, Any]] = {}
+    """What they are there by default."""
 
     @property
     def fewest_environments(self) -> int:

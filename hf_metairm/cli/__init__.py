@@ -11,6 +11,7 @@ from .inspect import inspect
 from .push import push
 from .reproduce import report, reproduce, search
 from .train import train
+from .tune import tune
 
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.command("tune", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(tune)
 app.command("evaluate")(evaluate)
 app.command("push")(push)
 app.command("inspect")(inspect)

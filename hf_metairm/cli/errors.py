@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
 
+from hf_metairm.secrets import without_secrets
+
 
 WRONG_USE, FAILURE, INTERRUPTED = 2, 1, 130
+NOTHING_KEPT = "Interrupted. No file is left half-written: give the command again."
+GOING_ON = "Interrupted. What was trained is kept: the same command goes on from there."
 
 
 def fail(message: object, status: int) -> NoReturn:
     """Say on stderr what is wrong, in one line, and end the command with `status`."""
-    typer.echo(f"Error: {' '.join(str(message).split())}", err=True)
+    typer.echo(f"Error: {without_secrets(' '.join(str(message).split()))}", err=True)
     raise typer.Exit(status)
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(interrupted: str = NOTHING_KEPT) -> Iterator[None]:
     """
     End the command with one line and no traceback where what was given is refused (status 2), where a file, the
-    network or a package that is needed fails (status 1), and on Ctrl-C (status 130). With `HF_METAIRM_TRACEBACK=1`
-    errors keep their traceback.
+    network or a package that is needed fails (status 1), and on Ctrl-C or SIGTERM (status 130). With
+    `HF_METAIRM_TRACEBACK=1` errors keep their traceback.
+
+    Args:
+        interrupted (`str`, *optional*): what is said on Ctrl-C: what is kept, and how to go on.
     """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except (ValueError, OSError, ImportError, MemoryError) as error:
@@ -33,8 +42,11 @@ def one_line_errors() -> Iterator[None]:
             raise
         fail(error, WRONG_USE if _is_wrong_use(error) else FAILURE)
     except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # What is said is said: no second Ctrl-C breaks into the end.
+        typer.echo(interrupted, err=True)
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _is_wrong_use(error: Exception) -> bool:

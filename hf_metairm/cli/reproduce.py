@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import INTERRUPTED, one_line_errors
+from .errors import GOING_ON, one_line_errors
 
 
 RESULTS = Path("outputs/reproduction")
@@ -131,13 +130,6 @@ def _machine(source: str, word_vectors: Path | None, device: str | None, jobs: i
 @contextmanager
 def _carrying_out(output: Path) -> Iterator[None]:
     """Runs are carried out: a polite kill leaves checkpoints as Ctrl-C does, and the last word is how to go on."""
-    with one_line_errors():
-        previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            yield
-        except KeyboardInterrupt:
-            typer.echo("Interrupted. What was trained is kept: the same command goes on from there.", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+    with one_line_errors(GOING_ON):
+        yield
         typer.echo(f"Results: {output}. Tables and pictures: hf-metairm report --results {output}")

@@ -1,10 +1,11 @@
-"""`hf-metairm train`: carry out a recipe through Accelerate."""
+"""`hf-metairm train`: carry out a recipe, through Accelerate where there are several processes or settings of it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 
 from hf_metairm.experiments import RECIPES
 
-from .errors import INTERRUPTED, WRONG_USE, fail
+from .errors import GOING_ON, INTERRUPTED, WRONG_USE, fail, one_line_errors
 
 
 def train(
@@ -57,9 +58,23 @@ def train(
         fail(f"--num_processes {num_processes}: give a number from 1 on.", WRONG_USE)
     if accelerate_config is not None and not accelerate_config.is_file():
         fail(f"--accelerate_config {accelerate_config}: there is no such file.", WRONG_USE)
-    launcher = _launcher_options(num_processes, accelerate_config)
-    settings = [] if config is None else ["--config", str(config)]
-    raise typer.Exit(_launch([*launcher, "--module", f"hf_metairm.experiments.{recipe}", *settings, *context.args]))
+    settings = [*([] if config is None else ["--config", str(config)]), *context.args]
+    with one_line_errors(GOING_ON):
+        if _in_this_process(num_processes, accelerate_config):
+            import_module(f"hf_metairm.experiments.{recipe}").main(settings)
+            return
+        launcher = _launcher_options(num_processes, accelerate_config)
+    raise typer.Exit(_launch([*launcher, "--module", f"hf_metairm.experiments.{recipe}", *settings]))
+
+
+def _in_this_process(num_processes: int | None, file: Path | None) -> bool:
+    """Whether there is nothing that Accelerate would have to start: one process, and no settings of it."""
+    import torch
+    from accelerate.commands.config.config_args import default_config_file
+
+    if file is not None or os.path.isfile(default_config_file):
+        return False
+    return (num_processes or torch.cuda.device_count() or 1) == 1
 
 
 def _launcher_options(num_processes: int | None, file: Path | None) -> list[str]:

@@ -42,7 +42,7 @@ def load_own(
     name: str,
     config: str | None = None,
     *,
-    text_column: str,
+    text_column: str | None,
     label_column: str,
     environment_column: str,
     test_split: str = "test",
@@ -60,7 +60,8 @@ def load_own(
 
     Args:
         name (`str`), config (`str`, *optional*): the dataset.
-        text_column (`str`), label_column (`str`), environment_column (`str`): its columns.
+        text_column (`str`, *optional*), label_column (`str`), environment_column (`str`): its columns; `None` stands
+            for `sentence`, or `text` where there is none.
         test_split (`str`, *optional*, defaults to `"test"`): the split to test on.
         unseen_environments (`Sequence[str]`, *optional*): environments as words, such as `["010"]`.
         test_share (`float`, *optional*, defaults to `0.2`): in (0, 1).
@@ -79,7 +80,7 @@ def load_own(
 def read_own(
     name: str,
     config: str | None,
-    columns: tuple[str, str, str],
+    columns: tuple[str | None, str, str],
     *,
     test_split: str = "test",
     options: ReadOptions = ReadOptions(),  # noqa: B008
@@ -89,7 +90,7 @@ def read_own(
     The first half of [`load_own`]: read the rows, before any are held out.
 
     Args:
-        columns (`tuple[str, str, str]`): of the text, the label and the environment.
+        columns (`tuple[str, str, str]`): of the text, the label and the environment; see [`load_own`].
 
     Returns:
         `datasets.DatasetDict`: `train`, and `test` where there is such a split, with the columns of [`OwnData`].
@@ -101,13 +102,15 @@ def read_own(
     used = datasets.DatasetDict(train=loaded[first])
     if test_split in loaded and test_split != first:
         used["test"] = loaded[test_split]
-    text, label, environment = columns
+    there = used["train"].column_names
+    text = columns[0] or ("text" if "text" in there and "sentence" not in there else "sentence")
+    named = (text, *columns[1:])
     for rows in used.values():
-        check_columns(rows, text_column=text, label_column=label, environment_column=environment)
-    used = datasets.DatasetDict({split: _tidy(rows, columns) for split, rows in used.items()})
-    used = encode_labels(used, label)
-    own = {old: new for old, new in zip(columns, ("sentence", "label", "environment")) if old != new}
-    return used.select_columns(list(columns)).rename_columns(own) if own else used
+        check_columns(rows, text_column=text, label_column=named[1], environment_column=named[2])
+    used = datasets.DatasetDict({split: _tidy(rows, named) for split, rows in used.items()})
+    used = encode_labels(used, named[1])
+    own = {old: new for old, new in zip(named, ("sentence", "label", "environment")) if old != new}
+    return used.select_columns(list(named)).rename_columns(own) if own else used
 
 
 def divide(

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from accelerate import PartialState
 
+from ..secrets import without_secrets
+
 
 def run_command(recipe: Callable[[], Any]) -> None:
     """
     Call `recipe`; print as one line a `ValueError` or that a file is not there and exit with status 2, what the
-    network, a missing package or failed runs raise with status 1, and after Ctrl-C say how to go on and exit with
-    status 130. With `HF_METAIRM_TRACEBACK=1` errors keep their traceback.
+    network, a missing package, a full disk or failed runs raise with status 1, and after Ctrl-C or SIGTERM say how to
+    go on and exit with status 130. With `HF_METAIRM_TRACEBACK=1` errors keep their traceback.
     """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         recipe()
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, MemoryError) as error:
         if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
             raise
-        _say(f"Error: {' '.join(str(error).split())}")
+        _say(f"Error: {without_secrets(' '.join(str(error).split()))}")
         ours = not type(error).__module__.startswith("huggingface_hub")
-        sys.exit(2 if ours and isinstance(error, (ValueError, FileNotFoundError)) else 1)
+        sys.exit(2 if ours and isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)) else 1)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # What is said is said: no second Ctrl-C breaks into the end.
         _say("Interrupted. What was trained is kept: the same command goes on from there.")
         sys.exit(130)
     finally:
+        signal.signal(signal.SIGTERM, before)
         state = PartialState()
         if state.num_processes > 1:
             state.destroy_process_group()

@@ -106,6 +106,10 @@ class Comparison(ABC, Generic[ArgumentsT]):
         """Some of [`DIGESTS`]: a run of other rows under an old file's name, say, is another run."""
         return {}
 
+    def other_results(self) -> list[Result]:
+        """Results that stand beside those of the runs and were measured on the way."""
+        return []
+
     def runs(self) -> Iterator[Run]:
         """ERM without the cue, where there is such a config, then every algorithm, for each seed."""
         for seed in self.arguments.seeds:
@@ -115,12 +119,16 @@ class Comparison(ABC, Generic[ArgumentsT]):
                 yield self._run(algorithm, algorithm, self.arguments.dataset_config, seed)
 
     def _run(self, name: str, algorithm: str, dataset_config: str | None, seed: int) -> Run:
-        data_and_model = {k: v for k, v in asdict(self.arguments).items() if k not in NOT_OF_A_RUN}
+        data_and_model = self.data_and_model()
         fields = self.settings.fields[algorithm]
         which = {"dataset_config": dataset_config, "algorithm": algorithm, "seed": seed}
         if (dataset_config, seed) not in self._contents:
             self._contents[dataset_config, seed] = self.contents(dataset_config, seed)
         return Run(name, {**data_and_model, **fields, **which, **self._contents[dataset_config, seed]})
+
+    def data_and_model(self) -> dict[str, Any]:
+        """Those of the recipe's arguments that a run's result depends on."""
+        return {k: v for k, v in asdict(self.arguments).items() if k not in NOT_OF_A_RUN}
 
     def train(self, run: Run, folder: Path, tell: Callable[[int], None]) -> Result:
         """Carry out one of the runs; see [`carry_out`]."""
@@ -152,7 +160,7 @@ class Comparison(ABC, Generic[ArgumentsT]):
         if PartialState().is_main_process:
             ours = {run.key for run in runs}
             others = [result for result in store.results() if Run("", result["settings"]).key not in ours]
-            if results := [*outcome.results, *others]:
+            if results := [*self.other_results(), *outcome.results, *others]:
                 write_summary(results, store.folder, self.title(), self.arguments.table_environments or None)
                 print(f"Results, table and picture: {store.folder}")
         outcome.check()

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from ..files import check_room
 from .run import Result, Run
 from .store import Store, checkpoints
 from .workers import Failure, Work, side_by_side
@@ -54,6 +55,7 @@ def carry_out(
     workers: int | None = None,
     keep_models: bool = False,
     overwrite: bool = False,
+    shows: str = "test",
     say: Callable[[str], None] = print,
 ) -> Outcome:
     """
@@ -69,14 +71,17 @@ def carry_out(
         keep_models (`bool`, *optional*, defaults to `False`): whether the folder of a run stays when it is done, but
             for its checkpoints.
         overwrite (`bool`, *optional*, defaults to `False`): whether runs whose results are there are repeated.
+        shows (`str`, *optional*, defaults to `"test"`): which accuracies of a result the progress shows.
         say (`Callable`, *optional*): takes progress, line by line.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was trained is kept.
-        OSError: another process carries out runs in the store's folder.
+        OSError: another process carries out runs in the store's folder, or it cannot be written to.
     """
     first = workers is not None or _is_first()
     say = say if first else _say_nothing
+    if first:
+        check_room(store.folder)
     with store.locked() if first else nullcontext():
         done = _agreed(workers, {} if overwrite else store.of(runs) if first else None)
         todo = [run for run in dict.fromkeys(runs) if run not in done]
@@ -87,7 +92,8 @@ def carry_out(
         failed: dict[Run, str] = {}
         total = len(done) + len(todo)
         if workers is None:
-            carried_out = _in_turn(places, work, lambda run: say(f"[{len(done) + len(failed) + 1}/{total}] {run}"))
+            at = lambda run: say(f"[{len(done) + len(failed) + 1}/{total}] {run}")  # noqa: E731
+            carried_out = _in_turn(places, work, at if keep_models else lambda run: None)
         else:
             carried_out = side_by_side(places, work, workers)
         for run, found in carried_out:
@@ -101,7 +107,7 @@ def carry_out(
                 tidy(places[run], keep_models)
             missing = [other for other in todo if other not in done and other not in failed]
             left = time_left(missing, done, workers or 1)
-            say(f"[{total - len(missing)}/{total}] {describe(run, found)}" + (f"; {left}" if left else ""))
+            say(f"[{total - len(missing)}/{total}] {describe(run, found, shows)}" + (f"; {left}" if left else ""))
     ordered = list(dict.fromkeys(runs))
     return Outcome([done[run] for run in ordered if run in done], {r: failed[r] for r in ordered if r in failed})
 
@@ -128,9 +134,9 @@ def tidy(place: Path, keep_models: bool) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def describe(run: Run, result: Result) -> str:
+def describe(run: Run, result: Result, shows: str = "test") -> str:
     """A finished run in one line."""
-    shown = {name: found["accuracy"] for name, found in result["test"].items()}
+    shown = {name: found["accuracy"] for name, found in result[shows].items()}
     if len(shown) > 4:
         shown = {"mean": fmean(shown.values()), "worst": min(shown.values())}
     accuracies = ", ".join(f"{name} {100 * value:.1f} %" for name, value in shown.items())

@@ -13,7 +13,7 @@ import hashlib
 import logging
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,19 +37,24 @@ from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
+from .heads import DEFAULTS, head_trainer
+from .run import Result
 from .settings import Settings, read_settings
 from .tokens import Tokenize
+from .two_stages import Features, StageOneArguments, TwoStages
 
 
 @dataclass
-class TextArguments(ComparisonArguments):
+class TextArguments(StageOneArguments, ComparisonArguments):
     """What to train on what; see `help` of each field."""
 
     dataset: str = field(
         default="punctuated_sst2",
         metadata={"help": "punctuated_sst2, a CSV, TSV, JSON or Parquet file, a folder, or a name on the Hub."},
     )
-    text_column: str = field(default="sentence", metadata={"help": "The column with the text."})
+    text_column: str | None = field(
+        default=None, metadata={"help": "The column with the text; sentence or text by default."}
+    )
     label_column: str = field(default="label", metadata={"help": "The column with the label."})
     environment_column: str = field(default="environment", metadata={"help": "The column that names environments."})
     test_split: str = field(default="test", metadata={"help": "The split to test on."})
@@ -63,7 +68,13 @@ class TextArguments(ComparisonArguments):
     trainable: str = field(default="all", metadata={"help": "all, head, top:1 (or more layers), or lora."})
     lora_rank: int = field(default=8, metadata={"help": "Rank of the adapters of trainable=lora."})
     max_length: int = field(default=128, metadata={"help": "Tokens in a text; longer ones are cut."})
-
+    stages: str = field(
+        default="one",
+        metadata={
+            "help": "one: the algorithm trains the model. two: ERM fine-tunes it, the algorithm trains a small head.",
+            "choices": ("one", "two"),
+        },
+    )
     missing_values: list[str] = field(
         default_factory=list, metadata={"help": "Words that stand for a missing value in files, such as NA."}
     )
@@ -72,7 +83,8 @@ class TextArguments(ComparisonArguments):
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        for arguments in (StageOneArguments, ComparisonArguments):
+            arguments.__post_init__(self)
         for name in ("max_length", "lora_rank"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is refused: use a number from 1 on.")
@@ -103,6 +115,7 @@ class TextComparison(Comparison[TextArguments]):
         self._own: dict[str | None, datasets.DatasetDict] = {}
         self._origins: dict[tuple[str | None, int], str] = {}
         self._outputs: EncoderOutputs | None = None
+        self._two_stages: dict[tuple[str | None, int], tuple[TwoStages, Features]] = {}
 
     def title(self) -> str:
         """The dataset, the model, and how much of it was trained."""
@@ -129,6 +142,8 @@ class TextComparison(Comparison[TextArguments]):
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
     ) -> EnvironmentTrainer:
         """A new classifier on the pretrained encoder, of which `trainable` says how much is trained."""
+        if self.arguments.stages == "two":
+            return self._head_trainer(algorithm, dataset_config, seed, folder)
         data = self.data(dataset_config, seed)
         trainer_class = ALGORITHMS[algorithm][0]
         defaults = self._defaults(algorithm, data.train)
@@ -153,6 +168,46 @@ class TextComparison(Comparison[TextArguments]):
             processing_class=self.tokenizer,
             data_collator=DataCollatorWithPadding(self.tokenizer),
         )
+
+    def _head_trainer(self, algorithm: str, dataset_config: str | None, seed: int, folder: Path) -> EnvironmentTrainer:
+        two_stages, features = self.two_stages(dataset_config, seed)
+        defaults = {**DEFAULTS, **ALGORITHMS[algorithm][1].on_features}
+        args = self.settings.config(
+            algorithm, defaults, output_dir=str(folder), seed=seed, environment_column="environment"
+        )
+        return head_trainer(algorithm, features, args, units=self.arguments.head_units, two_stages=two_stages)
+
+    def two_stages(self, dataset_config: str | None, seed: int) -> tuple[TwoStages, Features]:
+        """The fine-tuned encoder and the features that it finds, made once for all algorithms."""
+        a, key = self.arguments, (dataset_config, seed)
+        if key not in self._two_stages:
+            two_stages = TwoStages(
+                self.data(*key), self.tokenizer, a.model_name_or_path, a.trainable, a.lora_rank, a, seed, say=_say
+            )
+            self._two_stages[key] = two_stages, two_stages.features()
+        return self._two_stages[key]
+
+    def data_and_model(self) -> dict[str, Any]:
+        """Without what only counts in two stages, where there is one."""
+        of_two = () if self.arguments.stages == "two" else ("stages", *(f.name for f in fields(StageOneArguments)))
+        return {k: v for k, v in super().data_and_model().items() if k not in of_two}
+
+    def other_results(self) -> list[Result]:
+        """What plain fine-tuning, the first of two stages, left for the second."""
+        if self.arguments.stages != "two" or self.arguments.trainable == "head":
+            return []
+        trained_on = {k: set(d.train["environment"][:]) for k, d in self._rows.items()}
+        return [
+            {
+                "name": "stage one",
+                "seed": seed,
+                "test": features.stage_one,
+                "unseen": [e for e in features.stage_one if e not in trained_on[config, seed]],
+                "settings": {"stage": 1, "dataset_config": config, "seed": seed},
+            }
+            for (config, seed), (_, features) in self._two_stages.items()
+            if config == self.arguments.dataset_config
+        ]
 
     def _defaults(self, algorithm: str, train: datasets.Dataset) -> dict[str, Any]:
         """What suits anyone's data where nothing is said: above all a batch that environments can share."""
@@ -243,6 +298,12 @@ class TextComparison(Comparison[TextArguments]):
             "environment": list(map(str, dataset["environment"][:])),
         }
         return TensorRows(columns)
+
+
+def _say(line: str) -> None:
+    """On the first process alone."""
+    if PartialState().is_main_process:
+        print(line, flush=True)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -41,7 +41,7 @@ class Dots:
 
     def draw(self, file: Path) -> None:
         """Write a PNG."""
-        plt = _pyplot()
+        plt = pyplot()
         height = 1.9 + (0.3 + 0.12 * len(self.series)) * len(self.names)
         figure, axes = plt.subplots(figsize=(7.2, min(height, 40)), layout="constrained")
         for place, ((label, values), (marker, _)) in enumerate(zip(self.series.items(), STYLES * len(self.series))):
@@ -94,7 +94,7 @@ def draw_comparison(
     if len(numbers) < len(environments):
         Dots(environments, values, title, hollow=unseen).draw(file)
         return
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     for (name, found), (marker, line) in zip(values.items(), STYLES * len(values)):
         xs = [numbers[environment] for environment in found]
@@ -111,7 +111,8 @@ def draw_comparison(
     plt.close(figure)
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """Matplotlib's, for pictures that go into files."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,12 +1,13 @@
 """Named rules that choose one of an algorithm's runs.
 
-They look at `validation`: accuracy, risk and calibration error on held-out rows of the training environments. Only
-`oracle` looks at `test`, accuracy in the test environments.
+They look at `validation`: accuracy, risk and calibration error on held-out rows of the training environments; some
+also at `groups` and `left_out`, which are made of training environments, too. Only `oracle` looks at `test`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean, pstdev
 from typing import Any
 
 
@@ -22,12 +23,23 @@ def train_environments(runs: Sequence[Measured], margin: float, unseen: str) -> 
     return max(runs, key=worst_accuracy)
 
 
+def half_range(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
+    """
+    The smallest spread of validation risk over the training environments, among the runs whose worst accuracy is in
+    the upper half of the range that the runs have (after the rule of PAIR, Chen et al. 2023, arXiv 2206.07766). There
+    is no margin to choose.
+    """
+    accuracies = [worst_accuracy(run) for run in runs]
+    least = (min(accuracies) + max(accuracies)) / 2
+    return min((run for run in runs if worst_accuracy(run) >= least), key=spread_of_risk)
+
+
 def invariance(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
     """
     The smallest spread of validation risk over the training environments, among runs whose worst accuracy is within
     `margin` of the best: where a cue's strength differs, whoever uses it has unequal risks.
     """
-    return min(_accurate(runs, margin), key=_spread_of_risk)
+    return min(_accurate(runs, margin), key=_range_of_risk)
 
 
 def calibration(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
@@ -41,6 +53,19 @@ def calibration(runs: Sequence[Measured], margin: float, unseen: str) -> Measure
     )
 
 
+def worst_group(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
+    """
+    The best accuracy in the worse of two groups of validation rows: those in which what differs between the training
+    environments speaks for the label, and those in which it speaks against it.
+    """
+    return max(runs, key=worst_group_accuracy)
+
+
+def leave_one_out(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
+    """The best mean accuracy in training environments that were each left out in turn."""
+    return max(runs, key=left_out_accuracy)
+
+
 def oracle(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
     """
     The best of the lower of worst training accuracy and accuracy in the unseen environment, as in the search of the
@@ -49,11 +74,18 @@ def oracle(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
     return max(runs, key=lambda run: min(worst_accuracy(run), run["test"][unseen]["accuracy"]))
 
 
+# What every run has been measured for, and those that need more than that.
 RULES: dict[str, Rule] = {
     "train-environments": train_environments,
     "invariance": invariance,
     "calibration": calibration,
     "oracle": oracle,
+}
+TUNING_RULES: dict[str, Rule] = {
+    "half-range": half_range,
+    "worst-group": worst_group,
+    "leave-one-out": leave_one_out,
+    **RULES,
 }
 
 
@@ -62,11 +94,31 @@ def worst_accuracy(run: Measured) -> float:
     return min(found["accuracy"] for found in run["validation"].values())
 
 
+def mean_accuracy(run: Measured) -> float:
+    """Validation accuracy, mean of the training environments."""
+    return fmean(found["accuracy"] for found in run["validation"].values())
+
+
+def spread_of_risk(run: Measured) -> float:
+    """The standard deviation of validation risk over the training environments, in nats."""
+    return pstdev(found["risk"] for found in run["validation"].values())
+
+
+def worst_group_accuracy(run: Measured) -> float:
+    """Validation accuracy in the worse of the two groups."""
+    return min(found["accuracy"] for found in run["groups"].values())
+
+
+def left_out_accuracy(run: Measured) -> float:
+    """Validation accuracy in environments that were left out of training, mean of them."""
+    return fmean(found["accuracy"] for found in run["left_out"].values())
+
+
 def _accurate(runs: Sequence[Measured], margin: float) -> list[Measured]:
     best = max(map(worst_accuracy, runs))
     return [run for run in runs if worst_accuracy(run) >= best - margin]
 
 
-def _spread_of_risk(run: Measured) -> float:
+def _range_of_risk(run: Measured) -> float:
     risks = [found["risk"] for found in run["validation"].values()]
     return max(risks) - min(risks)

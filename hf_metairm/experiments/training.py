@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from accelerate import PartialState
 from transformers import TrainerCallback, TrainingArguments
 
 from ..files import write
@@ -132,3 +134,5 @@ class CheckpointOnInterrupt(TrainerCallback):
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
+        if PartialState().is_main_process:
+            print("Stopping after this step, with a checkpoint; once more stops at once.", file=sys.stderr, flush=True)

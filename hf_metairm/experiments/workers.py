@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from ..secrets import without_secrets
 from .run import Result, Run
 
 
@@ -43,7 +44,7 @@ class Failure:
         if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
             return cls("".join(traceback.format_exception(error)))
         kind = "" if isinstance(error, (ValueError, OSError)) and str(error) else f"{type(error).__name__}: "
-        return cls(" ".join(f"{kind}{error}".split()))
+        return cls(without_secrets(" ".join(f"{kind}{error}".split())))
 
 
 def side_by_side(places: dict[Run, Path], work: Work, workers: int) -> Iterator[tuple[Run, Result | Failure]]:
@@ -80,16 +81,24 @@ def side_by_side(places: dict[Run, Path], work: Work, workers: int) -> Iterator[
                     if worker.process.exitcode is not None:
                         pool[pool.index(worker)] = _Worker(work, worker.threads)
                     yield run, said
-    except KeyboardInterrupt:
+    except BaseException:
         # The workers are out of Ctrl-C's reach; this one signal makes each of them write its checkpoint.
-        for worker in pool:
-            worker.process.terminate()
+        _stop(pool)
         raise
     finally:
         for worker in pool:
             worker.pipe.close()
-        for worker in pool:
-            worker.process.join()
+        try:
+            for worker in pool:
+                worker.process.join()
+        except KeyboardInterrupt:
+            _stop(pool)  # The second one: at once.
+            raise
+
+
+def _stop(pool: list[_Worker]) -> None:
+    for worker in pool:
+        worker.process.terminate()
 
 
 class _Worker:

@@ -1,4 +1,4 @@
-"""Accuracy as an `evaluate.Metric` that needs no Hub, over all rows and by environment."""
+"""Accuracy by environment as an `evaluate.Metric` that needs no Hub."""
 
 from __future__ import annotations
 
@@ -9,23 +9,6 @@ import evaluate
 import numpy as np
 
 from ..metrics import ACCURACY, over_environments
-
-
-class Accuracy(evaluate.Metric):
-    """Share of rows whose class is right, as an `evaluate.Metric` that needs no Hub."""
-
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description="Share of rows whose class is right.",
-            citation="",
-            inputs_description="Class ids and true class ids, one of each per row.",
-            features=datasets.Features(
-                {"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}
-            ),
-        )
-
-    def _compute(self, predictions: Sequence[int], references: Sequence[int]) -> dict[str, float]:
-        return {"accuracy": float((np.asarray(predictions) == np.asarray(references)).mean())}
 
 
 class EnvironmentAccuracy(evaluate.Metric):

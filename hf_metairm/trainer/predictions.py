@@ -8,7 +8,7 @@ import numpy as np
 from transformers import EvalPrediction
 from transformers.trainer_pt_utils import nested_concat
 
-from .accuracy import Accuracy
+from ..metrics import ACCURACY
 
 
 class WithAccuracy:
@@ -22,8 +22,7 @@ class WithAccuracy:
         found = dict(self.own(prediction)) if self.own is not None else {}
         ids = class_ids(prediction.predictions, prediction.label_ids, self.classes)
         if ids is not None:
-            rows = {"predictions": ids, "references": np.asarray(prediction.label_ids)}
-            found = {**Accuracy(keep_in_memory=True).compute(**rows), **found}
+            found = {ACCURACY.name: float((np.asarray(ids) == np.asarray(prediction.label_ids)).mean()), **found}
         return found
 
 

@@ -1,3 +1,5 @@
+"""Ctrl-C and SIGTERM in every phase of a run: one line that says how to go on, and the same end after that."""
+
 from __future__ import annotations
 
 import signal
@@ -6,10 +8,14 @@ import pytest
 from transformers import TrainerCallback
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer
+from hf_metairm.experiments import comparison
 from hf_metairm.experiments.run import Run
+from hf_metairm.experiments.store import Store
 from hf_metairm.experiments.training import train_run
 
+from ..faults import in_a_fork, signals
 from ..trainer import toys
+from .test_faults import Toys, ends_as, left_alone, train  # noqa: F401  a fixture
 
 
 class Fail(TrainerCallback):
@@ -30,3 +36,44 @@ def test_signals_are_given_back_when_training_fails(tmp_path):
     with pytest.raises(RuntimeError, match="a step failed"):
         train_run(Run("erm", {"seed": 0}), tmp_path, make_trainer, lambda trainer: {})
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+# By phase, what is called in it.
+PHASES = {
+    "loading data": (Toys, "make_trainer"),
+    "training": (EnvironmentTrainer, "training_step"),
+    "evaluating": (EnvironmentTrainer, "evaluate"),
+    "writing a checkpoint": (EnvironmentTrainer, "_save_optimizer_and_scheduler"),
+    "writing the model": (EnvironmentTrainer, "_save"),
+    "writing the card": (EnvironmentTrainer, "card_facts"),
+    "writing the result": (Store, "write"),
+    "writing the table": (comparison, "write_summary"),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGINT, 9), (signal.SIGTERM, 1)]
+)
+def test_one_line_and_the_same_end(phase, number, times, left_alone, tmp_path):  # noqa: F811
+    whole, _ = left_alone[train]
+    folder, log = tmp_path / "run", tmp_path / "log"
+    owner, name = PHASES[phase]
+    original = getattr(owner, name)
+
+    def interrupted(*args, **kwargs):
+        setattr(owner, name, original)
+        signals(number, times)
+        return original(*args, **kwargs)
+
+    def start():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        setattr(owner, name, interrupted)
+        train(folder)
+
+    assert in_a_fork(start, log) == 130, log.read_text()
+    said = log.read_text()
+    assert said.count("Interrupted. What was trained is kept: the same command goes on from there.") == 1
+    assert "Traceback" not in said
+    assert in_a_fork(lambda: train(folder), log) == 0, log.read_text()
+    assert ends_as(folder) == whole

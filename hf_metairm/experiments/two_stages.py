@@ -1,0 +1,336 @@
+"""
+Two stages: plain fine-tuning finds the features, and the algorithm trains a small head on them with other rows.
+
+Plain fine-tuning learns what the texts say as well as the shortcut, and the last layers alone decide which of the two
+is used (Kirichenko et al. 2023, arXiv 2204.02937; Rosenfeld et al. 2022, arXiv 2202.06856). So the encoder is
+fine-tuned once, by ERM on one part of the rows, and every algorithm trains a fresh head on its output for another
+part, which takes seconds. What is saved is one ordinary model, with that head in the place of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from accelerate import PartialState
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, set_seed
+from transformers.activations import ACT2FN
+
+from ..data import TensorRows
+from ..data.fingerprint import fingerprint
+from ..data.own import OwnData
+from ..data.parts import divide_alike
+from ..environments import read_environments
+from ..files import filling, replacing
+from ..models.classification_head import ClassificationHead, find_head, head_inputs
+from ..models.text_classifier import choose_trainable, load_classifier
+from ..trainer import EnvironmentConfig, EnvironmentTrainer
+from .cache import cache_folder
+from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
+from .measure import statistics
+from .run import Run
+from .training import train_run
+
+
+PARTS = ("train", "validation", "test")
+ROWS_AT_ONCE = 4096  # encoded between one writing of the file and the next
+
+
+@dataclass
+class StageOneArguments:
+    """How the encoder is fine-tuned before the algorithms begin, where `stages` is `two`; see `help` of each field."""
+
+    stage_one_epochs: float = field(default=1.0, metadata={"help": "Two stages: epochs of the first."})
+    stage_one_learning_rate: float = field(default=1e-4, metadata={"help": "Two stages: learning rate of the first."})
+    stage_one_batch_size: int = field(default=32, metadata={"help": "Two stages: rows in a batch of the first."})
+    stage_one_share: float = field(
+        default=0.4, metadata={"help": "Two stages: share of the training rows for the first."}
+    )
+    validation_share: float = field(
+        default=0.2, metadata={"help": "Two stages: share of the training rows that rules choose by."}
+    )
+    head_units: int = field(default=64, metadata={"help": "Two stages: hidden units of the head."})
+
+    def __post_init__(self) -> None:
+        for name in ("stage_one_epochs", "stage_one_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)} is refused: use a finite positive number.")
+        for name in ("stage_one_batch_size", "head_units"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} is refused: use a number from 1 on.")
+        for name in ("stage_one_share", "validation_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} is refused: use a number between 0 and 1.")
+        if self.stage_one_share + self.validation_share >= 1:
+            raise ValueError(
+                f"stage_one_share={self.stage_one_share} and validation_share={self.validation_share} leave no rows "
+                "for the head: their sum must be below 1."
+            )
+
+
+@dataclass
+class Features:
+    """
+    What the head trains on.
+
+    Args:
+        train (`TensorRows`), validation (`TensorRows`), test (`TensorRows`): with `features` (standardized, float32 of
+            shape (n, features)), `labels` and `environment`; the first two are of the training environments.
+        mean (`Tensor`), scale (`Tensor`): of the features before they were standardized, over the rows of `train`.
+        labels (`list[str]`): names of the classes.
+        activation (`str`): of the head that the model has.
+        key (`str`): a digest of encoder and rows.
+        stage_one (`dict`): by environment of `test`, the metrics of the model that stage one left, with its own head;
+            nothing where there was no stage one.
+    """
+
+    train: TensorRows
+    validation: TensorRows
+    test: TensorRows
+    mean: Tensor
+    scale: Tensor
+    labels: list[str]
+    activation: str
+    key: str
+    stage_one: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def save(self, file: Path) -> None:
+        """Write all of it into one file of safetensors."""
+        tensors, names = {"mean": self.mean, "scale": self.scale}, {}
+        for part in PARTS:
+            rows: TensorRows = getattr(self, part)
+            names[part] = sorted(set(rows["environment"]))
+            place = {name: k for k, name in enumerate(names[part])}
+            tensors[f"{part}.features"], tensors[f"{part}.labels"] = rows["features"], rows["labels"]
+            tensors[f"{part}.environment"] = torch.tensor([place[name] for name in rows["environment"]])
+        about = {"environments": names, "labels": self.labels, "activation": self.activation, "key": self.key}
+        about["stage_one"] = self.stage_one
+        with replacing(file) as new:
+            save_file(tensors, new, metadata={"about": json.dumps(about)})
+
+    @classmethod
+    def load(cls, file: Path) -> Features:
+        """Read what [`save`] wrote."""
+        with safe_open(file, "pt") as kept:
+            about = json.loads(kept.metadata()["about"])
+            tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
+        parts = {
+            part: TensorRows(
+                {
+                    "features": tensors[f"{part}.features"],
+                    "labels": tensors[f"{part}.labels"],
+                    "environment": [about["environments"][part][k] for k in tensors[f"{part}.environment"]],
+                }
+            )
+            for part in PARTS
+        }
+        return cls(
+            **parts,
+            mean=tensors["mean"],
+            scale=tensors["scale"],
+            labels=about["labels"],
+            activation=about["activation"],
+            key=about["key"],
+            stage_one=about["stage_one"],
+        )
+
+
+class TwoStages:
+    """
+    The fine-tuned encoder of some data, made where it is not in the cache yet, and the features that it finds.
+
+    Args:
+        data ([`OwnData`]): the rows.
+        tokenizer: of the model.
+        model_name (`str`): of the pretrained model.
+        trainable (`str`): what the first stage trains: `"all"`, `"top:1"`, `"lora"`; `"head"` leaves it out, and the
+            encoder stays as it was.
+        lora_rank (`int`): of the adapters.
+        stage_one ([`StageOneArguments`]): how it is trained.
+        seed (`int`): of the division of rows and of the first stage.
+        say (`Callable`, *optional*): takes a line now and then.
+    """
+
+    def __init__(
+        self,
+        data: OwnData,
+        tokenizer: Any,
+        model_name: str,
+        trainable: str,
+        lora_rank: int,
+        stage_one: StageOneArguments,
+        seed: int,
+        say: Callable[[str], None] = print,
+    ):
+        self.data, self.tokenizer, self.seed, self.say = data, tokenizer, seed, say
+        self.model_name, self.trainable, self.lora_rank = model_name, trainable, lora_rank
+        self.stage_one = stage_one
+        self.labels: list[str] = data.train.features["label"].names
+        first = 0.0 if trainable == "head" else stage_one.stage_one_share
+        shares = {
+            "stage one": first,
+            "train": 1 - first - stage_one.validation_share,
+            "validation": stage_one.validation_share,
+        }
+        self.parts = divide_alike(
+            read_environments(data.train).ids, {k: v for k, v in shares.items() if v}, seed, data.train["sentence"][:]
+        )
+        self._encoder: tuple[Any, ClassificationHead] | None = None
+
+    @property
+    def encoder(self) -> tuple[Any, ClassificationHead]:
+        """The classifier whose output before its head the features are, and that head."""
+        if self._encoder is None:
+            with PartialState().main_process_first():
+                model = self._fine_tuned()
+            self._encoder = model, find_head(model, self.tokenizer)
+            units = self._encoder[1].dense.out_features
+            if self.stage_one.head_units > units:
+                raise ValueError(f"head_units={self.stage_one.head_units}: the model's own head has {units} at most.")
+        return self._encoder
+
+    def features(self) -> Features:
+        """The features of all rows but those that the encoder was fine-tuned on."""
+        model, head = self.encoder
+        rows = {
+            "train": self.data.train.select(self.parts["train"]),
+            "validation": self.data.train.select(self.parts["validation"]),
+            "test": self.data.test,
+        }
+        outputs = self._outputs(model, head, [s for part in rows.values() for s in part["sentence"][:]])
+        found = {name: outputs.of(part["sentence"][:]) for name, part in rows.items()}
+        mean, scale = found["train"].mean(0), found["train"].std(0).clamp_min(1e-6)
+        tables = {name: _rows(part, (found[name] - mean) / scale) for name, part in rows.items()}
+        key = f"{outputs.key[:16]}-{fingerprint(rows['train'])[:16]}"
+        plain = {} if self.trainable == "head" else _by_environment(head, found["test"], tables["test"])
+        return Features(
+            **tables,
+            mean=mean,
+            scale=scale,
+            labels=self.labels,
+            activation=head.activation,
+            key=key,
+            stage_one=plain,
+        )
+
+    def whole(self, trained: Any, features: Features) -> Any:
+        """The encoder's model with a trained head in the place of its own."""
+        model, head = self.encoder
+        head.put_in(trained.cpu(), features.mean, features.scale)
+        return model
+
+    def _outputs(self, model: Any, head: ClassificationHead, sentences: Sequence[str]) -> EncoderOutputs:
+        state, length = PartialState(), self.tokenizer.model_max_length
+        key = key_of_encoder(model, self.tokenizer, length)
+        outputs = EncoderOutputs(cache_folder() / "features" / f"{key[:32]}.safetensors", key)
+        with state.main_process_first():
+            wanted = sorted(outputs.missing(sentences), key=len)
+            if wanted:
+                self.say(f"Encoding {len(wanted):,} texts, once for all algorithms.")
+            model.to(state.device)
+            for start in range(0, len(wanted), ROWS_AT_ONCE):
+                part = wanted[start : start + ROWS_AT_ONCE]
+                outputs.add(dict(zip(part, head_inputs(model, head, self.tokenizer, part, max_length=length))))
+                if state.is_main_process:
+                    outputs.save()
+        return outputs
+
+    # The first stage
+
+    def _fine_tuned(self) -> Any:
+        set_seed(self.seed)
+        model = load_classifier(self.model_name, self.labels, mean_pooling=self.trainable != "lora")
+        if self.trainable == "head":
+            return model
+        part = self.data.train.select(self.parts["stage one"])
+        settings = {
+            "stage": 1,
+            "model": key_of_encoder(model, self.tokenizer, self.tokenizer.model_max_length),
+            "rows": fingerprint(part, ["sentence", "label", "environment"]),
+            "trainable": self.trainable,
+            "lora_rank": self.lora_rank if self.trainable == "lora" else None,
+            **{k: v for k, v in asdict(self.stage_one).items() if k.startswith("stage_one")},
+            "seed": self.seed,
+        }
+        run = Run("stage one", settings)
+        folder = cache_folder() / "stage_one" / run.key
+        if (folder / "model" / "config.json").is_file():
+            self.say(f"The encoder was fine-tuned on these rows before: taken from {folder}.")
+        else:
+            self._fine_tune(run, model, part, folder)
+        return AutoModelForSequenceClassification.from_pretrained(folder / "model")
+
+    def _fine_tune(self, run: Run, model: Any, part: datasets.Dataset, folder: Path) -> None:
+        key = key_of_tokenizer(self.tokenizer, self.tokenizer.model_max_length)
+        tokenized = part.map(
+            lambda rows: self.tokenizer(rows["sentence"], truncation=True),
+            batched=True,
+            new_fingerprint=f"{run.key}{key}"[:64],
+        )
+        environments = read_environments(part).sizes
+        share = max(1, self.stage_one.stage_one_batch_size // len(environments))
+        self.say(f"Stage one: fine-tuning the encoder by ERM on {len(part):,} rows, once for all algorithms.")
+
+        def make_trainer(place: Path, stack: Any) -> EnvironmentTrainer:
+            args = EnvironmentConfig(
+                output_dir=str(place),
+                per_device_train_batch_size=share * len(environments),
+                num_train_epochs=self.stage_one.stage_one_epochs,
+                learning_rate=self.stage_one.stage_one_learning_rate,
+                warmup_steps=0.1,
+                save_steps=50,
+                save_total_limit=1,
+                logging_steps=10,
+                report_to="none",
+                seed=self.seed,
+                dataloader_pin_memory=torch.cuda.is_available(),
+            )
+            return EnvironmentTrainer(
+                choose_trainable(model, self.trainable, self.lora_rank),
+                args,
+                train_dataset=tokenized,
+                processing_class=self.tokenizer,
+                data_collator=DataCollatorWithPadding(self.tokenizer),
+            )
+
+        trained: Any = None
+
+        def take_model(trainer: EnvironmentTrainer) -> dict[str, Any]:
+            nonlocal trained
+            trained = trainer.accelerator.unwrap_model(trainer.model)
+            return {}
+
+        result = train_run(run, folder, make_trainer, take_model)
+        whole = trained.merge_and_unload() if self.trainable == "lora" else trained
+        with filling(folder / "model") as place:
+            whole.save_pretrained(place)
+            self.tokenizer.save_pretrained(place)
+            (place / "stage_one.json").write_text(json.dumps(result, indent=1))
+
+
+@torch.no_grad()
+def _by_environment(head: ClassificationHead, features: Tensor, rows: TensorRows) -> dict[str, dict[str, float]]:
+    """The metrics of a model's own head, by environment."""
+    logits = head.out.cpu()(ACT2FN[head.activation](head.dense.cpu()(features))).double().numpy()
+    labels, names = rows["labels"].numpy(), np.array(rows["environment"])
+    return {str(name): statistics(logits[names == name], labels[names == name]) for name in np.unique(names)}
+
+
+def _rows(part: datasets.Dataset, features: Tensor) -> TensorRows:
+    return TensorRows(
+        {
+            "features": features,
+            "labels": torch.from_numpy(np.array(part["label"][:], dtype=np.int64)),
+            "environment": list(map(str, part["environment"][:])),
+        }
+    )

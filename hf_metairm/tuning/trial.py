@@ -1,0 +1,120 @@
+"""One trial: a head trained with some settings, and what is measured of it for the rules."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import PrinterCallback, TrainerCallback
+
+from ..data import TensorRows
+from ..experiments.heads import DEFAULTS, head_trainer
+from ..experiments.measure import by_environment, statistics
+from ..experiments.run import Result, Run
+from ..experiments.training import train_run
+from ..experiments.two_stages import Features
+from ..trainer import ALGORITHMS, EnvironmentTrainer
+from .difference import find_difference
+
+
+# A trial takes seconds: nothing of it is kept but its result.
+_FIELDS = {"save_strategy": "no", "disable_tqdm": True, "logging_steps": 100}
+
+
+def trial_run(
+    algorithm: str, fields: Mapping[str, Any], features: str, units: int, seed: int, without: str = ""
+) -> Run:
+    """
+    The run of a trial.
+
+    Args:
+        algorithm (`str`), fields (`Mapping[str, Any]`): with which settings what is trained.
+        features (`str`): the key of the features.
+        units (`int`): hidden units of the head.
+        seed (`int`): of the head's initial weights.
+        without (`str`, *optional*): a training environment to leave out, and to be judged in.
+    """
+    settings = {"algorithm": algorithm, **fields, "features": features, "head_units": units, "seed": seed}
+    if without:
+        return Run(f"{algorithm} without {without}", {**settings, "without": without}, "left_out")
+    return Run(algorithm, settings, "trials")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """
+    Carries out the runs of trials, in this process or in a worker.
+
+    Args:
+        features (`Path`): file of [`Features`].
+    """
+
+    features: Path
+
+    def __call__(self, run: Run, folder: Path, tell: Callable[[int], None]) -> Result:
+        """
+        Train a head and measure it: `validation` and `test` by environment, and `groups`, the validation rows in which
+        what differs between the environments speaks `for` the label, and `against` it (or the other way round).
+        """
+        features, first = _load(self.features)
+        settings, train = dict(run.settings), features.train
+        names = ("algorithm", "features", "head_units", "seed", "without")
+        fields = {name: value for name, value in settings.items() if name not in names}
+        if without := settings.get("without"):
+            train = train.select([k for k, name in enumerate(train["environment"]) if name != without])
+        config = ALGORITHMS[run.settings["algorithm"]][1](
+            output_dir=str(folder), seed=run.seed, **{**DEFAULTS, **_FIELDS, **fields}
+        )
+
+        def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
+            trainer = head_trainer(settings["algorithm"], features, config, units=settings["head_units"], train=train)
+            trainer.remove_callback(PrinterCallback)
+            trainer.add_callback(_Tell(tell))
+            return trainer
+
+        def measure(trainer: EnvironmentTrainer) -> dict[str, Any]:
+            validation = by_environment(trainer, features.validation)
+            if without:
+                return {"left_out": {without: validation[without]}}
+            return {
+                "validation": validation,
+                "groups": _by_group(trainer, features.validation, first),
+                "test": by_environment(trainer, features.test),
+            }
+
+        result = train_run(run, folder, make_trainer, measure)
+        del result["history"]
+        return result
+
+
+class _Tell(TrainerCallback):
+    """Now and then says how far training is."""
+
+    def __init__(self, tell: Callable[[int], None]):
+        self._tell = tell
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step % 20 == 0:
+            self._tell(state.global_step)
+
+
+@lru_cache(maxsize=1)
+def _load(file: Path) -> tuple[Features, np.ndarray]:
+    features = Features.load(file)
+    # A Trainer has garbage collected several times a run, which looks through all that the libraries hold: more than
+    # half of a short trial. What is here by now stays to the end anyway.
+    gc.freeze()
+    return features, find_difference(features.train, features.validation)[1]
+
+
+def _by_group(trainer: EnvironmentTrainer, rows: TensorRows, first: np.ndarray) -> dict[str, dict[str, float]]:
+    logits = np.asarray(trainer.predict(rows).predictions, dtype=np.float64)
+    labels = rows["labels"].numpy()
+    groups = {"one": first, "other": ~first}
+    return {name: statistics(logits[group], labels[group]) for name, group in groups.items() if group.any()}
