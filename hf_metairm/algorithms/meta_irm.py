@@ -163,6 +163,7 @@ class MetaIRM(Algorithm):
   journal={arXiv preprint arXiv:2103.12947},
   year={2021}
 }"""
+    gentler = "a smaller α (inner_learning_rate) or λ (std_loss_weight), or a later penalty_anneal_steps"
     state_name = "running means of the meta-losses"
     without_state = "start anew, or resume with std_loss_momentum=0"
     Settings = MetaIRMSettings

@@ -23,6 +23,7 @@ from .progress import close_progress, install_progress
 from .risk import TrainerRisk
 from .search import SearchesHyperparameters
 from .settings import EnvironmentSettings
+from .watch import Watch
 
 
 AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -73,6 +74,8 @@ class EnvironmentTrainer(SearchesHyperparameters, ModelCardWriter, AdapterWithNa
         super().__init__(*given.args[1:], **given.kwargs)
         self.risk = TrainerRisk(self)
         install_progress(self, given.arguments.get("callbacks"))
+        self._watch = Watch(self)
+        self.add_callback(self._watch)
         check_setting(self)
         if self.train_dataset is not None:
             check_none_lost(names, self)
@@ -210,6 +213,11 @@ class EnvironmentTrainer(SearchesHyperparameters, ModelCardWriter, AdapterWithNa
             super()._track_num_input_tokens(part)
 
     # Logging
+
+    @property
+    def told(self) -> list[str]:
+        """What was found wrong with the last training, as sentences, on the first process; see [`Watch`]."""
+        return list(self._watch.told)
 
     def log_with_loss(self, name: str, value: Tensor) -> None:
         """Have the mean of `value` since the last logging step logged beside the loss."""
