@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -106,6 +107,9 @@ class _Tell(TrainerCallback):
 @lru_cache(maxsize=1)
 def _load(file: Path) -> tuple[Features, np.ndarray]:
     features = Features.load(file)
+    # A Trainer has garbage collected several times a run, which looks through all that the libraries hold: more than
+    # half of a short trial. What is here by now stays to the end anyway.
+    gc.freeze()
     return features, find_difference(features.train, features.validation)[1]
 
 
