@@ -70,9 +70,9 @@ class Trial:
         fields = {name: value for name, value in settings.items() if name not in names}
         if without := settings.get("without"):
             train = train.select([k for k, name in enumerate(train["environment"]) if name != without])
-        config = ALGORITHMS[run.settings["algorithm"]][1](
-            output_dir=str(folder), seed=run.seed, **{**DEFAULTS, **_FIELDS, **fields}
-        )
+        kind = ALGORITHMS[run.settings["algorithm"]][1]
+        fields = {**DEFAULTS, **kind.on_own_data, **_FIELDS, **fields}
+        config = kind(output_dir=str(folder), seed=run.seed, **fields)
 
         def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
             trainer = head_trainer(settings["algorithm"], features, config, units=settings["head_units"], train=train)
