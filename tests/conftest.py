@@ -1,6 +1,7 @@
 """What holds for every test: no network, a cache of its own; and the local Hub."""
 
 import atexit
+import gc
 import ipaddress
 import os
 import shutil
@@ -31,6 +32,12 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_UPDATE_DOWNLOAD_COUNTS="0",
 )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A Trainer has garbage collected several times; what was imported by now need not be looked through each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -40,6 +40,7 @@ from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
 from .heads import DEFAULTS, head_trainer
 from .run import Result
 from .settings import Settings, read_settings
+from .tokens import Tokenize
 from .two_stages import Features, StageOneArguments, TwoStages
 
 
@@ -74,7 +75,6 @@ class TextArguments(StageOneArguments, ComparisonArguments):
             "choices": ("one", "two"),
         },
     )
-
     missing_values: list[str] = field(
         default_factory=list, metadata={"help": "Words that stand for a missing value in files, such as NA."}
     )
@@ -83,7 +83,8 @@ class TextArguments(StageOneArguments, ComparisonArguments):
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        for arguments in (StageOneArguments, ComparisonArguments):
+            arguments.__post_init__(self)
         for name in ("max_length", "lora_rank"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is refused: use a number from 1 on.")
@@ -92,6 +93,7 @@ class TextArguments(StageOneArguments, ComparisonArguments):
 logger = logging.getLogger(__name__)
 
 ROWS_PER_ENVIRONMENT = 16
+MOST_TOKENIZED = 100_000  # texts that are tokenized before training starts, within seconds
 TRAINED = {
     "all": "All of the model was trained.",
     "head": "Only the classification head was trained; the encoder is as it was.",
@@ -161,15 +163,16 @@ class TextComparison(Comparison[TextArguments]):
         return trainer_class(
             model,
             args,
-            train_dataset=self._tokenized(data.train),
-            eval_dataset=self._tokenized(data.test),
+            train_dataset=self._tokenized(data.train, not args.remove_unused_columns),
+            eval_dataset=self._tokenized(data.test, not args.remove_unused_columns),
             processing_class=self.tokenizer,
             data_collator=DataCollatorWithPadding(self.tokenizer),
         )
 
     def _head_trainer(self, algorithm: str, dataset_config: str | None, seed: int, folder: Path) -> EnvironmentTrainer:
         two_stages, features = self.two_stages(dataset_config, seed)
-        defaults = {**DEFAULTS, **ALGORITHMS[algorithm][1].on_features}
+        own = ALGORITHMS[algorithm][1]
+        defaults = {**DEFAULTS, **own.on_own_data, **own.on_features}
         args = self.settings.config(
             algorithm, defaults, output_dir=str(folder), seed=seed, environment_column="environment"
         )
@@ -212,11 +215,14 @@ class TextComparison(Comparison[TextArguments]):
         sizes = read_environments(train).sizes
         in_a_batch = self.settings.fields[algorithm].get("environments_per_batch") or len(sizes)
         return {
+            **ALGORITHMS[algorithm][1].on_own_data,
             "per_device_train_batch_size": in_a_batch * min(ROWS_PER_ENVIRONMENT, *sizes.values()),
             "per_device_eval_batch_size": 64,
             "learning_rate": 5e-4 if self.arguments.trainable in ("head", "lora") else 5e-5,
             "logging_steps": 10,
             "save_total_limit": 1,
+            # A text itself is no input of the model, but very many are tokenized on their way there.
+            "remove_unused_columns": len(train) <= MOST_TOKENIZED,
             "dataloader_pin_memory": torch.cuda.is_available(),
         }
 
@@ -263,7 +269,10 @@ class TextComparison(Comparison[TextArguments]):
         rows = hashlib.sha256(" ".join(map(fingerprint, parts)).encode()).hexdigest()
         return {"rows_digest": rows[:16], "model_digest": model_fingerprint(self.arguments.model_name_or_path)[:16]}
 
-    def _tokenized(self, dataset: Any) -> Any:
+    def _tokenized(self, dataset: Any, as_shown: bool) -> Any:
+        """With the texts' tokens: made once, or, of very many texts, of those of a batch when it is shown."""
+        if as_shown:
+            return dataset.with_transform(Tokenize(self.tokenizer))
         # Left to itself, `datasets` would name the outcome by a pickle of the function, with all that it reaches.
         key = key_of_tokenizer(self.tokenizer, self.tokenizer.model_max_length)
         return dataset.map(

@@ -18,7 +18,8 @@ def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
     found = {
         str(part.environment): {**part.metrics, "risk": part.loss, "rows": part.rows} for part in trainer.results or []
     }
-    return {"test": found, "unseen": [name for name in found if name not in trained_on]}
+    unseen = [name for name in found if name not in trained_on]
+    return {"test": found, "unseen": unseen, **({"warnings": trainer.told} if trainer.told else {})}
 
 
 def by_environment(trainer: EnvironmentTrainer, rows: TensorRows) -> dict[str, dict[str, float]]:

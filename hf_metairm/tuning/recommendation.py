@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..experiments.run import Result
-from ..experiments.selection import left_out_accuracy, mean_accuracy, worst_accuracy, worst_group_accuracy
+from ..selection import left_out_accuracy, mean_accuracy, worst_accuracy, worst_group_accuracy
 from .difference import Difference
 
 
@@ -61,12 +61,14 @@ def recommend(chosen: Mapping[str, Result], difference: Difference, majority: fl
     if not alive:
         return Recommendation("erm", [*reasons, "No algorithm survives."])
     best = max(alive, key=lambda name: worst_group_accuracy(alive[name]))
-    gain = worst_group_accuracy(alive[best]) - worst_group_accuracy(erm)
-    error = math.hypot(_error(alive[best]), _error(erm))
+    # The rows in which what differs misleads ERM.
+    misled = min(erm["groups"], key=lambda group: erm["groups"][group]["accuracy"])
+    before, after = erm["groups"][misled], alive[best]["groups"][misled]
+    gain, error = after["accuracy"] - before["accuracy"], math.hypot(_error(before), _error(after))
     compared = (
-        f"On the held-out rows in which what differs speaks against the label, ERM is right in "
-        f"{_percent(worst_group_accuracy(erm))} and {best} in {_percent(worst_group_accuracy(alive[best]))} "
-        f"(± {100 * error:.1f} for the difference)."
+        f"On the {before['rows']:.0f} held-out rows in which what differs speaks against the label, ERM is right in "
+        f"{_percent(before['accuracy'])} and {best} in {_percent(after['accuracy'])} (± {100 * error:.1f} for the "
+        "difference)."
     )
     price = mean_accuracy(erm) - mean_accuracy(alive[best])
     paid = (
@@ -78,6 +80,8 @@ def recommend(chosen: Mapping[str, Result], difference: Difference, majority: fl
     reasons += [compared, *_left_out(erm, alive[best], best)]
     if gain <= ERRORS * error:
         return Recommendation("erm", [*reasons, f"That is no more than chance: {best} gains nothing over ERM."])
+    if worst_group_accuracy(alive[best]) < worst_group_accuracy(erm):
+        return Recommendation("erm", [*reasons, f"On the other rows {best} is worse than ERM is on these."])
     return Recommendation(best, [*reasons, paid])
 
 
@@ -90,10 +94,10 @@ def _left_out(erm: Result, other: Result, name: str) -> list[str]:
     ]
 
 
-def _error(result: Result) -> float:
-    """The standard error of the accuracy in the worse group."""
-    found = min(result["groups"].values(), key=lambda group: group["accuracy"])
-    return math.sqrt(max(found["accuracy"] * (1 - found["accuracy"]), 0.25 / found["rows"]) / found["rows"])
+def _error(found: Mapping[str, float]) -> float:
+    """The standard error of an accuracy; never 0, however few rows there are."""
+    share, rows = found["accuracy"], found["rows"]
+    return math.sqrt(max(share * (1 - share), 0.25 / rows) / rows)
 
 
 def _percent(value: float) -> str:

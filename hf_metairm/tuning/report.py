@@ -13,10 +13,10 @@ from rich.table import Table
 
 from ..experiments.pictures import STYLES, pyplot
 from ..experiments.run import Result
-from ..experiments.selection import left_out_accuracy, spread_of_risk, worst_accuracy, worst_group_accuracy
-from ..experiments.selection import mean_accuracy as mean
 from ..experiments.tables import markdown
 from ..files import replacing, write
+from ..selection import left_out_accuracy, spread_of_risk, worst_accuracy, worst_group_accuracy
+from ..selection import mean_accuracy as mean
 from .recommendation import Recommendation
 from .space import as_distributions, search_space
 from .study import Study, fields_of
@@ -133,10 +133,12 @@ def _optuna_study(name: str, results: list[Result], file: Path) -> Any:
     made = optuna.create_study(
         storage=f"sqlite:///{file}", study_name=name, directions=["maximize", "minimize"], load_if_exists=True
     )
-    distributions = as_distributions(search_space(name))
+    space = search_space(name)
+    distributions = as_distributions(space)
     for result in results:
         values = [worst_accuracy(result), spread_of_risk(result)]
-        params = {k: v for k, v in fields_of(result).items() if k in distributions}
+        # Fields that were given have whatever value was wanted, and were not searched.
+        params = {k: v for k, v in fields_of(result).items() if k in space and space[k].low <= v <= space[k].high}
         known = {k: v for k, v in distributions.items() if k in params}
         attributes = {"validation": result["validation"], "groups": result["groups"]}
         if all(map(math.isfinite, values)):
