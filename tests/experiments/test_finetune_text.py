@@ -208,6 +208,15 @@ def test_a_head_for_other_classes_is_replaced_with_a_warning(folder, reviews, tm
     assert model.config.id2label == {0: "bad", 1: "good"}
 
 
+def test_a_run_that_diverges_has_failed(folder, reviews, tmp_path, capsys):
+    diverging = ["--learning_rate", "1e30", "--max_grad_norm", "0", "--lr_scheduler_type", "constant"]
+    with pytest.raises(SystemExit) as stopped:
+        main(words(folder, reviews, tmp_path, "--trainable", "all", "--algorithms", "erm", *diverging))
+    assert stopped.value.code == 1
+    assert "training diverged: the loss is NaN or infinite in 3 of 3 environments" in capsys.readouterr().err
+    assert not (tmp_path / "table.md").exists()
+
+
 def test_texts_are_cut_to_what_the_model_has_positions_for(folder, tmp_path):
     texts = ["fine " * 400, "x" * 1_000_000, "", " "] * 6
     file = tmp_path / "long.csv"
