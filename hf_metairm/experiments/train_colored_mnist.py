@@ -35,6 +35,8 @@ class ColoredMNISTArguments(ComparisonArguments):
 class ColoredMNISTComparison(Comparison[ColoredMNISTArguments]):
     """Colored MNIST in one of its configs."""
 
+    search = "hf-metairm search colored_mnist"
+
     def title(self) -> str:
         """The config."""
         return f"Colored MNIST, {self.arguments.dataset_config or 'binary'}"
