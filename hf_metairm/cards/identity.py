@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
+from ..names import one_line
 from . import text as write
 from .facts import CardDetails, CardFacts, as_list
 
@@ -51,7 +52,7 @@ class Identity:
         """As given, or that of the repository or of the output folder, on one line."""
         repository = (self.facts.repository or "").split("/")[-1]
         given = self.details.model_name or repository or Path(self.facts.args.output_dir).resolve().name
-        return write.one_line(given) or "model"
+        return one_line(given) or "model"
 
     @property
     def model_id(self) -> str:

@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from transformers import PreTrainedModel
 
 from .. import files as writing
+from ..names import one_line
 from ..provenance import __version__, hardware, versions
 from ..secrets import without_secrets
 from . import results as measured
@@ -56,7 +57,7 @@ def metadata(identity: Identity, energy: dict[str, float] | None) -> ModelCardDa
     facts, details = identity.facts, identity.details
     kinds = [k.peft_type.value.lower() for k in identity.model.peft_config.values()] if identity.peft else []
     transformers = "transformers" if isinstance(identity.core, PreTrainedModel) else None
-    examples = [write.one_line(example) for example in details.examples or []]
+    examples = [one_line(example) for example in details.examples or []]
     key = "src" if identity.task == "image-classification" else "text"
     widget: dict[str, Any] = {"widget": [{key: example} for example in examples]} if examples else {}
     return ModelCardData(
@@ -64,7 +65,7 @@ def metadata(identity: Identity, energy: dict[str, float] | None) -> ModelCardDa
         license=details.license,
         library_name="peft" if identity.peft else transformers,
         pipeline_tag=identity.task,
-        tags=[*facts.tags, *kinds, *map(write.one_line, as_list(details.tags))],
+        tags=[*facts.tags, *kinds, *map(one_line, as_list(details.tags))],
         base_model=identity.base_model,
         datasets=identity.datasets or None,
         metrics=[m.name for m in facts.metrics] or None,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult
 
+from ..names import one_line
 from . import text as write
 from .dots import Dots, draw_dots
 from .facts import CardDetails, CardFacts, CardResult, as_list
@@ -110,17 +111,17 @@ def eval_results(identity: Identity) -> list[EvalResult]:
     """One result for each environment and metric: what the Hub shows beside the card."""
     facts, details, tags = identity.facts, identity.details, identity.datasets
     names, configs = as_list(details.dataset) or tags, as_list(details.dataset_args)
-    data = write.one_line(names[0]) if names else "unnamed data"
+    data = one_line(names[0]) if names else "unnamed data"
 
     def place(r: CardResult) -> list[str]:
-        return [write.one_line(p) for p in (r.dataset, r.environment) if p is not None]
+        return [one_line(p) for p in (r.dataset, r.environment) if p is not None]
 
     return [
         EvalResult(
             task_type=identity.task or "other",
             dataset_type=tags[0] if tags else data,
             dataset_name=", environment ".join([data, *place(r)[-1:]]) if r.environment is not None else data,
-            dataset_config=write.one_line(configs[0]) if configs else None,
+            dataset_config=one_line(configs[0]) if configs else None,
             dataset_split="/".join(place(r)) or None,  # What keeps the results apart: one for each environment.
             dataset_args={
                 "environment": place(r)[-1] if r.environment is not None else None,

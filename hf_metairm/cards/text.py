@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from ..names import one_line
 
 
 META_IRM_PAPER = """@article{bae2021meta,
@@ -15,12 +16,6 @@ META_IRM_PAPER = """@article{bae2021meta,
   journal={arXiv preprint arXiv:2103.12947},
   year={2021}
 }"""
-
-
-def one_line(value: Any) -> str:
-    """A name from data or a user on one line, without control characters."""
-    text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(value))
-    return " ".join(text.split())
 
 
 def code(value: Any) -> str:

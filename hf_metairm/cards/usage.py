@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..names import one_line
 from .identity import Identity
-from .text import one_line
 
 
 AUTO_CLASSES = {

@@ -14,7 +14,7 @@ from ..ordering import listed
 from .files import ReadOptions
 from .opening import open_splits
 from .rows import held_out, taken
-from .words import arrow_column, encode_labels, read_words, word_column
+from .words import check_columns, encode_labels, read_words, text_column, word_column
 
 
 logger = logging.getLogger(__name__)
@@ -105,16 +105,8 @@ def read_own(
     there = used["train"].column_names
     text = columns[0] or ("text" if "text" in there and "sentence" not in there else "sentence")
     named = (text, *columns[1:])
-    if len(set(named)) < 3:
-        raise ValueError("text_column, label_column and environment_column must be three different columns.")
-    for split, rows in used.items():
-        missing = next((column for column in named if column not in rows.column_names), None)
-        if missing is not None:
-            raise ValueError(
-                f"{name} has no column {missing!r} (its columns{'' if split == 'train' else ' for testing'}: "
-                f"{', '.join(rows.column_names)}): name yours with --text_column, --label_column and "
-                "--environment_column."
-            )
+    for rows in used.values():
+        check_columns(rows, text_column=text, label_column=named[1], environment_column=named[2])
     used = datasets.DatasetDict({split: _tidy(rows, named) for split, rows in used.items()})
     used = encode_labels(used, named[1])
     own = {old: new for old, new in zip(named, ("sentence", "label", "environment")) if old != new}
@@ -150,13 +142,7 @@ def divide(
 def _tidy(dataset: datasets.Dataset, columns: tuple[str, str, str]) -> datasets.Dataset:
     """The columns by their own names, which messages call them by, texts and environments as strings."""
     text, _, environment = columns
-    dataset = dataset.with_format(None).select_columns(list(columns))
-    if dataset.features[text] not in (datasets.Value("string"), datasets.Value("large_string")):
-        dataset = word_column(dataset, text)
-    empty = arrow_column(dataset, text).null_count
-    if empty:
-        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text in column {text!r}: drop or fill them.")
-    return word_column(dataset, environment)
+    return word_column(text_column(dataset.with_format(None).select_columns(list(columns)), text), environment)
 
 
 def _unseen(rows: datasets.Dataset, test: datasets.Dataset, unseen: Sequence[str]) -> np.ndarray:

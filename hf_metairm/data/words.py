@@ -62,6 +62,28 @@ def read_words(dataset: datasets.Dataset, column: str, *, label: bool = False) -
     return positions[codes.to_numpy()], names
 
 
+def check_columns(dataset: datasets.Dataset, **named: str) -> None:
+    """
+    Refuse columns that are not there, or one for two purposes.
+
+    Args:
+        dataset (`datasets.Dataset`): may have them.
+        named (`str`): columns by the option that names them, such as `environment_column="site"`.
+
+    Raises:
+        ValueError: the sentence names the columns that there are, and the option.
+    """
+    for option, column in named.items():
+        if column not in dataset.column_names:
+            raise ValueError(
+                f"There is no column {column!r}; the columns are {', '.join(dataset.column_names)}: name yours with "
+                f"--{option}."
+            )
+        other = next((other for other in named if other != option and named[other] == column), None)
+        if other is not None:
+            raise ValueError(f"{option} and {other} are both {column!r}; name two columns.")
+
+
 def whole(word: str) -> int | None:
     """The whole number that a word is, as one writes these: `1`, `1.0`, `-3`, but not `01`; `None` for other words."""
     return int(word.split(".")[0]) if _WHOLE.fullmatch(word) else None
@@ -100,6 +122,21 @@ def word_column(dataset: datasets.Dataset, column: str) -> datasets.Dataset:
     return replace_column(
         dataset, column, pa.array(words, pa.string()).take(pa.array(codes)), datasets.Value("string")
     )
+
+
+def text_column(dataset: datasets.Dataset, column: str) -> datasets.Dataset:
+    """
+    The dataset with a column of texts: strings as they are, what names something as [`word_column`] writes it.
+
+    Raises:
+        ValueError: rows have no text, or it holds something else than strings, whole numbers, truth values or dates.
+    """
+    if dataset.features[column] not in (datasets.Value("string"), datasets.Value("large_string")):
+        dataset = word_column(dataset, column)
+    empty = arrow_column(dataset, column).null_count
+    if empty:
+        raise ValueError(f"{empty:,} of {len(dataset):,} rows have no text in column {column!r}: drop or fill them.")
+    return dataset
 
 
 def replace_column(dataset: datasets.Dataset, column: str, values: pa.Array, feature: Any) -> datasets.Dataset:

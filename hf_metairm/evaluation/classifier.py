@@ -10,9 +10,11 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
+from PIL.Image import Image
 from tqdm.auto import tqdm
 
 from ..data.tensors import image_tensors
+from ..data.words import text_column
 from ..models.reading import most_tokens
 from .files import Record
 
@@ -74,6 +76,8 @@ class Classifier:
         if self.processor is None:
             pixels = self._pixels(rows, column)
         inputs = rows.select_columns([column])  # So that a batch decodes nothing else.
+        if self.kind == "text":
+            inputs = text_column(inputs, column)
         device, found = next(self.model.parameters()).device, []
         with tqdm(total=len(rows), desc="Evaluating", unit=" rows", disable=None, leave=False) as bar:
             for start in range(0, len(rows), batch_size):
@@ -95,10 +99,9 @@ class Classifier:
         return every.numpy()
 
     def _prepared(self, values: list, column: str, max_length: int | None) -> dict[str, torch.Tensor]:
-        wrong = next((v for v in values if v is None or (self.kind == "text" and not isinstance(v, str))), "")
-        if wrong != "":
-            raise ValueError(f"The column {column!r} holds {wrong!r} where the model reads {self.kind}s.")
         if self.kind == "image":
+            if not all(isinstance(image, Image) for image in values):
+                raise ValueError(f"The column {column!r} holds something else than images, or rows without one.")
             images = [image.convert("RGB") for image in values]
             return dict(self.processor(images, return_tensors="pt"))
         if self.processor.pad_token is None and len(values) > 1:

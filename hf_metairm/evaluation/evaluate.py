@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 from transformers import EvalPrediction
 
-from ..data.words import read_words
+from ..data.words import check_columns, read_words
 from ..metrics import ACCURACY, metric_named
 from ..provenance import versions
 from .checkpoint import load_checkpoint
@@ -62,12 +62,7 @@ def evaluate_checkpoint(
         raise ValueError(f"There are no rows in the split {split!r} of {dataset or 'the dataset'}.")
     if batch_size < 1:
         raise ValueError(f"--batch_size {batch_size}: give a number from 1 on.")
-    for column, option in ((environment_column, "--environment_column"), (label_column, "--label_column")):
-        if column not in rows.column_names:
-            raise ValueError(
-                f"The dataset has no column {column!r} (its columns: {', '.join(rows.column_names)}): name yours with "
-                f"{option}."
-            )
+    check_columns(rows, environment_column=environment_column, label_column=label_column)
     codes, names = read_words(rows, environment_column)
     present, environments = np.unique(codes, return_inverse=True)
     names = [names[code] for code in present]  # those of a `ClassLabel` may have no rows

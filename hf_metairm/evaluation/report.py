@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from .. import files
 from ..cards import text as write
+from ..names import cell
 from .picture import draw
 from .result import Evaluation, Interval
 
 
-MOST_CLASSES = 12
+MOST_CLASSES, MOST_ENVIRONMENTS = 12, 20  # whose confusion matrices go to the terminal
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
@@ -30,23 +31,26 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """The table of results, and a confusion matrix for each environment."""
     header, rows = result_cells(evaluation)
-    table = Table(title=escape(title(evaluation)), caption=caption(evaluation))
+    table = Table(title=cell(title(evaluation)), caption=caption(evaluation))
     for k, name in enumerate(header):
-        table.add_column(escape(name.replace(", %", "\n%")), justify="right" if 0 < k < len(header) - 1 else "left")
+        table.add_column(Text(name.replace(", %", "\n%")), justify="right" if 0 < k < len(header) - 1 else "left")
     for k, row in enumerate(rows):
-        table.add_row(*map(escape, row), end_section=k == len(evaluation.environments) - 1)
+        table.add_row(*map(cell, row), end_section=k == len(evaluation.environments) - 1)
     console.print(table)
     for note in evaluation.notes:
-        console.print(escape(note))
+        console.print(cell(note))
     if len(evaluation.labels) > MOST_CLASSES:
         console.print(f"Confusion matrices of {len(evaluation.labels)} classes: with --output or --json.")
         return
+    if len(evaluation.environments) > MOST_ENVIRONMENTS:
+        console.print(f"Confusion matrices of {len(evaluation.environments):,} environments: with --output or --json.")
+        return
     for heading, header, rows in confusions(evaluation):
-        table = Table(header[0], title=escape(heading))
+        table = Table(header[0], title=cell(heading))
         for label in header[1:]:
-            table.add_column(escape(label), justify="right")
+            table.add_column(cell(label), justify="right")
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(cell, row))
         console.print(table)
 
 

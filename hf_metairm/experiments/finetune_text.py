@@ -41,6 +41,7 @@ from .heads import DEFAULTS, head_trainer
 from .listing import Row, listed
 from .run import Result
 from .settings import Settings, read_settings
+from .tokens import Tokenize
 from .two_stages import Features, StageOneArguments, TwoStages
 
 
@@ -75,7 +76,6 @@ class TextArguments(StageOneArguments, ComparisonArguments):
             "choices": ("one", "two"),
         },
     )
-
     missing_values: list[str] = field(
         default_factory=list, metadata={"help": "Words that stand for a missing value in files, such as NA."}
     )
@@ -98,6 +98,7 @@ class TextArguments(StageOneArguments, ComparisonArguments):
 logger = logging.getLogger(__name__)
 
 ROWS_PER_ENVIRONMENT = 16
+MOST_TOKENIZED = 100_000  # texts that are tokenized before training starts, within seconds
 LEARNING_RATE, LEARNING_RATE_OF_HEADS = 5e-5, 5e-4
 # Of fields of the Configs, in words, for `--list-settings`.
 SAID_DEFAULTS = {
@@ -177,8 +178,8 @@ class TextComparison(Comparison[TextArguments]):
         return trainer_class(
             model,
             args,
-            train_dataset=self._tokenized(data.train),
-            eval_dataset=self._tokenized(data.test),
+            train_dataset=self._tokenized(data.train, not args.remove_unused_columns),
+            eval_dataset=self._tokenized(data.test, not args.remove_unused_columns),
             processing_class=self.tokenizer,
             data_collator=DataCollatorWithPadding(self.tokenizer),
         )
@@ -235,6 +236,8 @@ class TextComparison(Comparison[TextArguments]):
             "learning_rate": LEARNING_RATE_OF_HEADS if self.arguments.trainable in ("head", "lora") else LEARNING_RATE,
             "logging_steps": 10,
             "save_total_limit": 1,
+            # A text itself is no input of the model, but very many are tokenized on their way there.
+            "remove_unused_columns": len(train) <= MOST_TOKENIZED,
             "dataloader_pin_memory": torch.cuda.is_available(),
         }
 
@@ -281,7 +284,10 @@ class TextComparison(Comparison[TextArguments]):
         rows = hashlib.sha256(" ".join(map(fingerprint, parts)).encode()).hexdigest()
         return {"rows_digest": rows[:16], "model_digest": model_fingerprint(self.arguments.model_name_or_path)[:16]}
 
-    def _tokenized(self, dataset: Any) -> Any:
+    def _tokenized(self, dataset: Any, as_shown: bool) -> Any:
+        """With the texts' tokens: made once, or, of very many texts, of those of a batch when it is shown."""
+        if as_shown:
+            return dataset.with_transform(Tokenize(self.tokenizer))
         # Left to itself, `datasets` would name the outcome by a pickle of the function, with all that it reaches.
         key = key_of_tokenizer(self.tokenizer, self.tokenizer.model_max_length)
         return dataset.map(

@@ -12,11 +12,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from ..cards.text import one_line, table
+from ..cards.text import table
 from ..files import write
+from ..names import cell, one_line
 from .pictures import draw_comparison
 from .run import Result, key_of
 
@@ -166,9 +166,9 @@ def print_table(results: Sequence[Result], environments: Sequence[str] | None = 
     header, rows = comparison_cells(results, environments)
     shown = Table(title="Accuracy by environment, percent", caption=notes(results))
     for k, name in enumerate(header):
-        shown.add_column(escape(name), justify="right" if k else "left", overflow="fold")
+        shown.add_column(cell(name), justify="right" if k else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*map(escape, row))
+        shown.add_row(*map(cell, row))
     Console(width=None if Console().is_terminal else 110).print(shown)
 
 

@@ -281,7 +281,7 @@ class TwoStages:
             new_fingerprint=f"{run.key}{key}"[:64],
         )
         environments = read_environments(part).sizes
-        share = max(1, self.stage_one.stage_one_batch_size // len(environments))
+        share = max(1, min(self.stage_one.stage_one_batch_size // len(environments), *environments.values()))
         self.say(f"Stage one: fine-tuning the encoder by ERM on {len(part):,} rows, once for all algorithms.")
 
         def make_trainer(place: Path, stack: Any) -> EnvironmentTrainer:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ..data.images import decode_images
 from ..data.rows import taken
-from ..data.words import arrow_column, as_numbers, read_words
+from ..data.words import arrow_column, as_numbers, check_columns, read_words
 from ..ordering import listed
 from .cues import Cue, CueMeter, Measured, column_cues
 
@@ -84,11 +84,7 @@ def inspect_dataset(
     Raises:
         `ValueError`: a column is missing or has rows without a value, the dataset is empty, or the label is no class.
     """
-    for column in (environment_column, label_column):
-        if column not in dataset.column_names:
-            raise ValueError(f"There is no column {column!r}; the columns are {', '.join(dataset.column_names)}.")
-    if environment_column == label_column:
-        raise ValueError(f"environment_column and label_column are both {label_column!r}; name two columns.")
+    check_columns(dataset, environment_column=environment_column, label_column=label_column)
     if not len(dataset):
         raise ValueError("The dataset has no rows.")
     rows = seen_rows(dataset, environment_column, unseen_environments)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from ..names import cell, one_line
 from .causal import CausalColumn
 from .cues import Cue
 from .dataset import Inspection
@@ -20,9 +21,9 @@ def print_inspection(report: Inspection, causal: list[CausalColumn] | None, cons
     labels = list(report.environments[0].labels)
     shown = labels[:MOST_COLUMNS]
     for label in shown:
-        table.add_column(escape(label), justify="right")
+        table.add_column(cell(label), justify="right")
     for share in report.environments:
-        table.add_row(escape(share.name), f"{share.rows:,}", *(f"{share.labels[label]:.3f}" for label in shown))
+        table.add_row(cell(share.name), f"{share.rows:,}", *(f"{share.labels[label]:.3f}" for label in shown))
     console.print(table)
     if len(labels) > len(shown):
         console.print(f"(and {len(labels) - len(shown)} more labels)")
@@ -37,23 +38,22 @@ def print_inspection(report: Inspection, causal: list[CausalColumn] | None, cons
             "column", "same relation everywhere, p", "not needed, p (ICP)", title="Invariant causal prediction"
         )
         for column in causal:
-            table.add_row(escape(column.column), f"{column.invariant_p_value:.2g}", f"{column.parent_p_value:.2g}")
+            table.add_row(cell(column.column), f"{column.invariant_p_value:.2g}", f"{column.parent_p_value:.2g}")
         console.print(table)
         console.print("A small p in the first column: the relation differs. In the second: a cause of the label.")
     if report.skipped:
-        console.print(
-            f"Not looked at (lists, records, or pictures of several sizes): {', '.join(report.skipped)}.", markup=False
-        )
+        skipped = ", ".join(report.skipped)
+        console.print(cell(f"Not looked at (lists, records, or pictures of several sizes): {skipped}."))
     for warning in report.warnings:
-        console.print(f"[bold yellow]Warning:[/] {escape(warning)}")
+        console.print(Text.assemble(("Warning:", "bold yellow"), f" {one_line(warning)}"))
 
 
 def _cue_table(cues: list[Cue], title: str, names: list[str]) -> Table:
     table = Table("column", "cue", "speaks for", title=title)
     for name in names[:MOST_COLUMNS]:
-        table.add_column(escape(name), justify="right")
+        table.add_column(cell(name), justify="right")
     table.add_column("p (same)", justify="right")
     for cue in cues:
         strengths = [f"{cue.strength[name]:+.2f}" for name in names[:MOST_COLUMNS]]
-        table.add_row(escape(cue.column), escape(cue.what), escape(cue.label), *strengths, f"{cue.p_value:.1g}")
+        table.add_row(cell(cue.column), cell(cue.what), cell(cue.label), *strengths, f"{cue.p_value:.1g}")
     return table

@@ -34,10 +34,10 @@ def check_model(name: str) -> None:
     path = resolve_model(name)
     check_name(path)
     if not file_of(path, "config.json") and not file_of(path, "adapter_config.json"):
-        offline = " HF_HUB_OFFLINE is set, so the Hub is not asked." if constants.HF_HUB_OFFLINE else ""
-        raise FileNotFoundError(
-            f"{name} is no model: there is no config.json. Give a folder with a model, or a name on the Hub.{offline}"
-        )
+        if Path(path).is_dir():
+            raise FileNotFoundError(f"{name} is no model: there is no config.json in it.")
+        offline = "; HF_HUB_OFFLINE is set, so it was not asked" if constants.HF_HUB_OFFLINE else ""
+        raise FileNotFoundError(f"{name} is neither a folder nor a model that the Hub is known to have{offline}.")
 
 
 def check_name(name: str) -> None:

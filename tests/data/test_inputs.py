@@ -1,27 +1,62 @@
-"""Every input of `inputs.py` through the command line and through `load_own`."""
+"""Every input of `inputs.py` through `inspect`, `evaluate` and what `train` reads: the same in all of them."""
 
 from __future__ import annotations
 
+import io
 import json
+import os
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from typer.testing import CliRunner
 
 from hf_metairm.cli import app
 from hf_metairm.data import ReadOptions, load_own, open_dataset, open_splits
+from hf_metairm.experiments.finetune_text import main as train
+from hf_metairm.models import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig, word_tokenizer
 
+from ..models.tiny import save_tiny_encoder
 from .inputs import LABELS, READ, SITES, TEXTS, lines, words
 from .refused_inputs import REFUSED
+from .refused_models import REFUSED as REFUSED_MODELS
+from .refused_models import spoiled
 
 
-def look(entry, folder):
-    """Exit status and output of `inspect`, with the findings where there are any."""
-    path = folder / entry.file
-    entry.make(path)
-    arguments = ["inspect", str(path), "--environment_column", "site", "--json", *entry.arguments]
-    result = CliRunner().invoke(app, arguments)
+@pytest.fixture(scope="module")
+def look(tmp_path_factory):
+    """Gives the path of an input, and what `inspect` says of it, once for all tests."""
+    folder, found = tmp_path_factory.mktemp("inputs"), {}
+
+    def looked(entry):
+        path = folder / entry.file
+        if path not in found:
+            entry.make(path)
+            arguments = ["inspect", str(path), "--environment_column", "site", "--json", *entry.arguments]
+            found[path] = CliRunner().invoke(app, arguments)
+            assert found[path].exception is None or isinstance(found[path].exception, SystemExit), entry.what
+        return path, found[path]
+
+    return looked
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A model of two classes without names."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    tokenizer = word_tokenizer(TEXTS)
+    BagOfEmbeddingsClassifier(BagOfEmbeddingsConfig(len(tokenizer), 4, 4, num_labels=2)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def evaluate(entry, path, checkpoint, *more):
+    """What `evaluate` says of the same file."""
+    columns = ["--environment_column", "site", "--split", "train", "--device", "cpu", "--json"]
+    result = CliRunner().invoke(app, ["evaluate", str(checkpoint), str(path), *columns, *entry.arguments, *more])
     assert result.exception is None or isinstance(result.exception, SystemExit), entry.what
-    return path, result
+    return result
 
 
 def options(entry):
@@ -29,8 +64,8 @@ def options(entry):
 
 
 @pytest.mark.parametrize("entry", READ, ids=lambda entry: entry.what)
-def test_what_is_read(entry, tmp_path):
-    path, result = look(entry, tmp_path)
+def test_what_is_read(entry, look, checkpoint):
+    path, result = look(entry)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     texts = entry.texts or TEXTS
@@ -40,8 +75,15 @@ def test_what_is_read(entry, tmp_path):
     assert sum(environment["rows"] for environment in found["environments"]) == len(texts)
     if path.is_file():
         assert f"{path}: {len(texts):,} rows (" in result.stderr
-    said = []
-    rows = open_splits(str(path), options=options(entry), say=said.append)
+    evaluated = evaluate(entry, path, checkpoint, "--labels", ",".join([*labels, "other"][:2]))
+    assert evaluated.exit_code == 0, evaluated.output
+    seen = json.loads(evaluated.stdout)
+    assert [environment["name"] for environment in seen["environments"]] == sites
+    assert sum(environment["rows"] for environment in seen["environments"]) == len(texts)
+    assert {
+        label for e in seen["environments"] for label, row in zip(seen["labels"], e["confusion"]) if sum(row)
+    } == set(labels)
+    rows = open_splits(str(path), options=options(entry))
     assert rows["train"]["text"][:] == texts
     if len(texts) < 4:
         return
@@ -61,8 +103,8 @@ def test_what_is_read(entry, tmp_path):
 
 
 @pytest.mark.parametrize("entry", REFUSED, ids=lambda entry: entry.what)
-def test_what_is_refused(entry, tmp_path):
-    path, result = look(entry, tmp_path)
+def test_what_is_refused(entry, look, checkpoint):
+    path, result = look(entry)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
@@ -70,10 +112,13 @@ def test_what_is_refused(entry, tmp_path):
     assert "Traceback" not in result.stderr
     with pytest.raises(ValueError, match=entry.refused):
         raise ValueError(errors[0])
-    with pytest.raises((ValueError, FileNotFoundError)):
+    with pytest.raises((ValueError, FileNotFoundError), match=entry.refused):
         load_own(
             str(path), text_column="text", label_column="label", environment_column="site", options=options(entry)
         )
+    evaluated = evaluate(entry, path, checkpoint)
+    assert evaluated.exit_code == 2, evaluated.output
+    assert [line for line in evaluated.stderr.splitlines() if line.startswith("Error: ")] == errors
 
 
 def test_there_are_enough_of_them():
@@ -128,8 +173,14 @@ def test_labels_mean_the_same_in_train_and_test(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"text_column": "body"}, r"has no column 'body' \(its columns: text, label, site\)"),
-        ({"label_column": "text", "text_column": "text"}, "must be three different columns"),
+        (
+            {"text_column": "body"},
+            "no column 'body'; the columns are text, label, site: name yours with --text_column",
+        ),
+        (
+            {"label_column": "text", "text_column": "text"},
+            "text_column and label_column are both 'text'; name two columns",
+        ),
         ({"unseen_environments": ["berlin"]}, "No rows of environment 'berlin'; there are paris, rome"),
         ({"unseen_environments": ["paris", "rome"]}, "Every environment is unseen"),
         ({"test_share": 1.0}, "test_share must lie between 0 and 1"),
@@ -146,3 +197,109 @@ def test_a_text_is_no_label(tmp_path):
     (tmp_path / "rows.csv").write_text(words(texts, texts, ["a", "b"] * 600))
     with pytest.raises(ValueError, match=r"'label' has 1,200 distinct values in 1,200 rows, so it is no class label"):
         own(tmp_path / "rows.csv")
+
+
+# Models and settings -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A BERT with a head for two classes without names, and its tokenizer."""
+    folder = tmp_path_factory.mktemp("sound")
+    encoder = save_tiny_encoder(folder / "encoder")
+    model = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2)
+    model.save_pretrained(folder / "model")
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def sentence_of(sound, tmp_path_factory):
+    """Gives the sentence that refuses a case, once for all tests."""
+    place = tmp_path_factory.mktemp("models")
+    said = {}
+
+    def refuse(case):
+        if case not in said:
+            folder = place / f"{REFUSED_MODELS.index(case)}"
+            folder.mkdir()
+            model, rows = spoiled(case, sound, folder / "model"), folder / "rows.csv"
+            rows.write_text(words(*case.rows))
+            said[case] = refusal(case, model, rows, folder / "out").replace(f"{folder}{os.sep}", "")
+        return said[case]
+
+    return refuse
+
+
+def refusal(case, model, rows, out):
+    if case.command == "evaluate":
+        result = CliRunner().invoke(
+            app, ["evaluate", str(model), str(rows), "--environment_column", "site", "--device", "cpu", *case.words]
+        )
+        status, errors = result.exit_code, result.stderr
+    else:
+        base = ["--dataset", str(rows), "--text_column", "text", "--environment_column", "site", "--use_cpu", "true"]
+        base += ["--model_name_or_path", str(model), "--output_dir", str(out), "--report_to", "none"]
+        given = io.StringIO()
+        with pytest.raises(SystemExit) as stopped, redirect_stderr(given), redirect_stdout(io.StringIO()):
+            train([*base, "--test_share", "0.5", "--trainable", "head", *case.words])
+        status, errors = stopped.value.code, given.getvalue()
+    assert status == 2, errors
+    assert "Traceback" not in errors
+    (line,) = (line for line in errors.splitlines() if line.startswith("Error: "))
+    return line.removeprefix("Error: ")
+
+
+@pytest.mark.parametrize("case", REFUSED_MODELS, ids=lambda case: f"{case.command}: {case.what}")
+def test_models_and_settings_that_are_refused(case, sentence_of):
+    with pytest.raises(ValueError, match=case.refused):
+        raise ValueError(sentence_of(case))
+
+
+# The page ----------------------------------------------------------------------------------------------------------
+
+HEAD = """# What each input gets
+
+Every command reads files in the same way. This page is written by the test that runs all of these inputs through the
+command line (`HF_METAIRM_WRITE=1 pytest tests/data/test_inputs.py`). The columns are `text`, `label` and `site`.
+
+In short: CSV and TSV have no types, so every field is the word that stands there; JSON and Parquet keep theirs. TSV
+has no quotation marks unless you ask for them (`--quoted`). Nothing stands for a missing value unless you say so
+(`--missing_values NA`), but a label or a site may not be blank. Labels have one list of names over all splits;
+integers are sorted by value, and `1.0` is `1`. Texts may be blank, and as long as they like: they are cut to
+`--max_length` tokens, and to what the model has positions for.
+"""
+
+
+def outcome(entry, looked):
+    path, result = looked
+    if result.exit_code:
+        sentence = result.stderr.splitlines()[-1].replace(f"{path.parent}{os.sep}", "")
+        return in_a_cell(sentence.removeprefix("Error: "))
+    found = json.loads(result.stdout)["environments"]
+    rows = sum(environment["rows"] for environment in found)
+    names = ", ".join(code(environment["name"]) for environment in found)
+    return f"{rows} row{'s' * (rows > 1)}; sites {names}; labels {', '.join(map(code, found[0]['labels']))}"
+
+
+def code(name):
+    return f"<code>{name.replace('|', '&#124;')}</code>" if "|" in name else f"`{name}`"
+
+
+def in_a_cell(sentence):
+    return sentence.replace("|", "\\|").replace("<", "&lt;")
+
+
+def test_the_page_says_what_happens(look, sentence_of):
+    page = [HEAD]
+    for title, entries in (("Read", READ), ("Refused", REFUSED)):
+        page += [f"## {title}", "", "| input | file | what comes out |", "|---|---|---|"]
+        page += [f"| {entry.what} | `{entry.file}` | {outcome(entry, look(entry))} |" for entry in entries]
+        page.append("")
+    page += ["## Models and settings that are refused", "", "| what | command | the sentence |", "|---|---|---|"]
+    page += [f"| {case.what} | `{case.command}` | {in_a_cell(sentence_of(case))} |" for case in REFUSED_MODELS]
+    text = "\n".join([*page, ""])
+    file = Path(__file__).parents[2] / "docs" / "inputs.md"
+    if os.environ.get("HF_METAIRM_WRITE") == "1":
+        file.write_text(text, encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == text, "run it with HF_METAIRM_WRITE=1 and look at what has changed"

@@ -131,17 +131,20 @@ def test_a_cue_is_its_correlation(made):
         assert found.label == "c"
 
 
-def test_starts_and_ends_are_shown_as_they_are_written():
-    texts = ["[B]fine Film", "[B] plot. <END>", "good [B] GOOD", "bad GOOD", None, "x" * 900 + " done!"] * 30
-    found = {what: rows.tolist() for what, rows in text_cues(pa.chunked_array([texts[:7], texts[7:]]))}
-    every = lambda *places: [k for k in range(180) if k % 6 in places]  # noqa: E731
+def test_starts_and_ends_are_shown_as_they_are_written(monkeypatch):
+    monkeypatch.setattr("hf_metairm.inspection.texts.MOST_CHARACTERS", 0)
+    some = ["[B]fine Film", "[B] plot. <END>", "good [B] GOOD", "bad GOOD", None, "x" * 900 + " done!", "well done !"]
+    texts = pa.chunked_array([some[:3], some[3:] + some * 29])
+    found = {what: rows.tolist() for what, rows in text_cues(texts)}
+    every = lambda *places: [k for k in range(210) if k % 7 in places]  # noqa: E731
     assert found["starts with '[B]'"] == every(0, 1)
     assert found["starts with '[B]fine'"] == every(0)
     assert found["ends in '<END>'"] == every(1)
     assert found["ends in 'GOOD'"] == every(2, 3)
-    assert found["ends in '!'"] == every(5)
+    assert found["ends in '!'"] == every(5, 6)
+    assert found[f"starts with {'x' * 100!r}"] == every(5), "of long texts, the start and the end"
     assert found["has '[B]'"] == every(0, 1, 2)
-    assert not [what for what in found if "'b'" in what or "has 'done'" in what]
+    assert not [what for what in found if "'b'" in what or "has 'film'" in what]
     assert len({tuple(rows) for rows in found.values()}) == len(found), "what the same rows have is named once"
 
 
