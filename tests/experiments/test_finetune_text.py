@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from hf_metairm import MetaIRMTrainer
 from hf_metairm.experiments import finetune_text
 from hf_metairm.experiments.finetune_text import main
+from hf_metairm.experiments.verdict import verdict
 from hf_metairm.models.text_classifier import load_classifier
 
 from ..faults import in_a_fork
@@ -66,6 +67,12 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     assert results[1]["test"]["east"]["rows"] == 40, "all rows of the unseen environment are tested on"
     assert {"risk_north", "risk_south", "meta_loss_std", "grad_norm"} <= set(results[1]["history"][0])
     assert (tmp_path / "accuracy.png").exists()
+    # What guessing gets stands beside it, and the last line says where nothing was gained.
+    assert [r["classes"] for r in results] == [2, 2]
+    assert results[0]["test"]["east"]["majority"] == 0.5
+    assert "guessing among 2 classes is right in 50.0 %" in (tmp_path / "table.md").read_text()
+    said = verdict(results, "hf-metairm tune") or f"Results, table and picture: {tmp_path}"
+    assert printed.splitlines()[-1] == said
     # The checkpoint, loaded as anybody would, is right as often as the result says.
     checkpoint = tmp_path / "meta-irm-seed0"
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
