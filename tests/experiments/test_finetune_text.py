@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from hf_metairm import MetaIRMTrainer
 from hf_metairm.experiments import finetune_text
 from hf_metairm.experiments.finetune_text import main
+from hf_metairm.experiments.verdict import verdict
 from hf_metairm.models.text_classifier import load_classifier
 
 from ..faults import in_a_fork
@@ -66,6 +67,12 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     assert results[1]["test"]["east"]["rows"] == 40, "all rows of the unseen environment are tested on"
     assert {"risk_north", "risk_south", "meta_loss_std", "grad_norm"} <= set(results[1]["history"][0])
     assert (tmp_path / "accuracy.png").exists()
+    # What guessing gets stands beside it, and the last line says where nothing was gained.
+    assert [r["classes"] for r in results] == [2, 2]
+    assert results[0]["test"]["east"]["majority"] == 0.5
+    assert "guessing among 2 classes is right in 50.0 %" in (tmp_path / "table.md").read_text()
+    said = verdict(results, "hf-metairm tune") or f"Results, table and picture: {tmp_path}"
+    assert printed.splitlines()[-1] == said
     # The checkpoint, loaded as anybody would, is right as often as the result says.
     checkpoint = tmp_path / "meta-irm-seed0"
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
@@ -224,14 +231,22 @@ def test_a_head_for_other_classes_is_replaced_with_a_warning(folder, reviews, tm
     assert model.config.id2label == {0: "bad", 1: "good"}
 
 
+def test_a_run_that_diverges_has_failed(folder, reviews, tmp_path, capsys):
+    diverging = ["--learning_rate", "1e30", "--max_grad_norm", "0", "--lr_scheduler_type", "constant"]
+    with pytest.raises(SystemExit) as stopped:
+        main(words(folder, reviews, tmp_path, "--trainable", "all", "--algorithms", "erm", *diverging))
+    assert stopped.value.code == 1
+    assert "training diverged: the loss is NaN or infinite in 3 of 3 environments" in capsys.readouterr().err
+    assert not (tmp_path / "table.md").exists()
+
+
 def test_texts_are_cut_to_what_the_model_has_positions_for(folder, tmp_path):
     texts = ["fine " * 400, "x" * 1_000_000, "", " "] * 6
     file = tmp_path / "long.csv"
     file.write_text("text,stars,site\n" + "".join(f"{t},{k % 2},{'ab'[k // 12]}\n" for k, t in enumerate(texts)))
-    for trainable in ("head", "all"):
-        base = words(folder, file, tmp_path, "--trainable", trainable, "--algorithms", "erm", "--max_length", "500")
-        at = base.index("--unseen_environments")
-        main(base[:at] + base[at + 2 :])
+    base = words(folder, file, tmp_path, "--trainable", "all", "--algorithms", "erm", "--max_length", "500")
+    at = base.index("--unseen_environments")
+    main(base[:at] + base[at + 2 :])
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "erm-seed0")
     assert tokenizer.model_max_length == 64, "of the tiny encoder"
 
