@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup train test test-oldest test-newest lint docs clean
+.PHONY: setup train test test-oldest test-newest lint audit docs clean
 
 setup: $(STAMP)
 
@@ -41,10 +41,17 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml hf_metairm
+
+# Known vulnerabilities of the versions in constraints.txt; asks the Python package index, so it needs a network.
+audit:
+	$(PYTHON) -m venv --clear .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit
+	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 # site/index.html, without a network; a warning is an error.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest build dist site outputs
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-audit build dist site outputs

@@ -13,7 +13,13 @@ from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How safetensors and torch say it, whose writers are not Python's.
-FULL_IN_WORDS = (*(f"os error {number}" for number in FULL), "file write failed", "No space left on device")
+FULL_IN_WORDS = (
+    *(f"os error {number}" for number in FULL),
+    "No space left on device",
+    "file write failed",
+    "iostream error",
+    "] . unexpected pos ",
+)
 ROOM = 2**20  # Bytes: enough for all that is written beside a model.
 INCOMPLETE = "_incomplete"  # A leading _ keeps it from what a Trainer publishes of its folder.
 
@@ -133,6 +139,17 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, and where it is the disk's or a cache's how to mend it."""
+    text = " ".join(str(error).split())
+    if is_full(error) and not isinstance(error, DiskFullError):
+        return f"The disk is full ({text}): make room and give the same command again."
+    caches = os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface")
+    if isinstance(error, OSError) and str(error.filename).startswith(caches):
+        return f"{caches} cannot be written to ({error.strerror}): set HF_HOME to a folder of yours."
+    return text
 
 
 def check_room(folder: Path) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "hf_metairm"
 PAGE = ROOT / "docs" / "architecture.md"
 FILES = sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyi")])
-PLAIN = {"algorithms", "gradients", "environments", "metrics", "registry", "ordering"}
+PLAIN = {"algorithms", "gradients", "environments", "metrics", "registry", "ordering", "selection"}
 LONGEST_FILE, LARGEST_ROOM = 400, 0.20
 
 

@@ -62,15 +62,17 @@ class Algorithm(ABC):
         settings ([`AlgorithmSettings`]): an instance of the class's `Settings`.
         environments (`Sequence[str]`): the names of all training environments.
 
-    A subclass has the class attributes `title` (its name in prose), `paper` (BibTeX), `tags` (for cards) and
-    `Settings`; where it carries state from step to step, also `state_name`, which says what that is, and
-    `without_state`, which says what someone can do who has a checkpoint that lacks it.
+    A subclass has the class attributes `title` (its name in prose), `paper` (BibTeX), `tags` (for cards), `Settings`,
+    and `gentler`, which says what to change where it has gone too far; where it carries state from step to step, also
+    `state_name`, which says what that is, and `without_state`, which says what someone can do who has a checkpoint
+    that lacks it.
     """
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     paper: ClassVar[str | None] = None
     tags: ClassVar[tuple[str, ...]] = ()
+    gentler: ClassVar[str] = "a lower learning rate"
     state_name: ClassVar[str] = ""
     without_state: ClassVar[str] = "start anew"
     Settings: ClassVar[type[AlgorithmSettings]] = AlgorithmSettings

@@ -11,7 +11,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
-from ..gradients import KINDS, SCHEMES, Parts, Risk, StdLoss, check_model, meta_gradient
+from ..gradients import KINDS, REDUCTIONS, SCHEMES, Parts, Risk, StdLoss, check_model, meta_gradient
 from .base import Algorithm, Step, StepGradient, algorithm, aligned
 from .description import Description
 from .settings import (
@@ -50,6 +50,9 @@ class MetaIRMSettings(AlgorithmSettings):
             On how many other environments to judge each adapted model: all, or how many to draw.
         same_environment (`bool`, *optional*, defaults to `False`):
             Ablation: judge the adapted model on the environment that it was adapted to.
+        meta_loss_reduction (`str`, *optional*, defaults to `"sum"`):
+            `"sum"` of the meta-losses, as published, or `"mean"`, twice their mean: then λ, the L2 term and the loss
+            weigh the same for any number of environments. For two environments the one is the other.
         std_loss_weight (`float`, *optional*, defaults to 1.0):
             λ, the weight of the standard deviation of the meta-losses.
         std_loss_momentum (`float`, *optional*, defaults to 0.0):
@@ -79,6 +82,13 @@ class MetaIRMSettings(AlgorithmSettings):
     same_environment: bool = field(
         default=False, metadata={"help": "Ablation: judge the adapted model on its own environment."}
     )
+    meta_loss_reduction: str = field(
+        default="sum",
+        metadata={
+            "help": "sum of the meta-losses, or mean: twice their mean, whatever the number of environments.",
+            "choices": REDUCTIONS,
+        },
+    )
     std_loss_weight: float = field(
         default=1.0, metadata={"help": "Weight of the meta-losses' standard deviation (λ)."}
     )
@@ -100,6 +110,7 @@ class MetaIRMSettings(AlgorithmSettings):
         "std_loss_weight": 1e3,
         "penalty_anneal_steps": 60,
     }
+    on_own_data = {"meta_loss_reduction": "mean"}  # noqa: RUF012
     used_if = {"finite_difference_scheme": {"meta_gradient": "finite_difference"}}  # noqa: RUF012
 
     @property
@@ -117,6 +128,8 @@ class MetaIRMSettings(AlgorithmSettings):
             raise wrong(self, "meta_gradient", f"one of {', '.join(KINDS)}")
         if self.finite_difference_scheme not in SCHEMES:
             raise wrong(self, "finite_difference_scheme", f"one of {', '.join(SCHEMES)}")
+        if self.meta_loss_reduction not in REDUCTIONS:
+            raise wrong(self, "meta_loss_reduction", f"one of {', '.join(REDUCTIONS)}")
         self._check_outer_environments()
         at_least_zero(self, "std_loss_weight")
         momentum(self, "std_loss_momentum")
@@ -150,6 +163,7 @@ class MetaIRM(Algorithm):
   journal={arXiv preprint arXiv:2103.12947},
   year={2021}
 }"""
+    gentler = "a smaller α (inner_learning_rate) or λ (std_loss_weight), or a later penalty_anneal_steps"
     state_name = "running means of the meta-losses"
     without_state = "start anew, or resume with std_loss_momentum=0"
     Settings = MetaIRMSettings
@@ -186,6 +200,7 @@ class MetaIRM(Algorithm):
             scheme=s.finite_difference_scheme,
             outer_environments=s.outer_environments,
             same_environment=s.same_environment,
+            reduction=s.meta_loss_reduction,
             std_loss=self.std_loss,
             # Drawn from the seed and the step alone: the same on every process, and after a resume.
             generator=torch.Generator().manual_seed(step.seed * 1_000_003 + step.number),
@@ -211,6 +226,9 @@ class MetaIRM(Algorithm):
             pairs, drawn = "Σ_i R_i(θ'_i)", " Each is judged on its own environment, which is an ablation of meta-IRM."
         elif s.outer_environments != "all":
             drawn = f" For each i, {s.outer_environments} of the others are drawn at every step."
+        if s.meta_loss_reduction == "mean":
+            pairs = f"(2/n) {pairs}"
+            drawn += " n is the number of meta-losses in a step."
         kind = s.meta_gradient.replace("_", " ")
         if s.meta_gradient == "finite_difference":
             kind += f" ({s.finite_difference_scheme})"

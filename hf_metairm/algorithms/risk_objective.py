@@ -68,6 +68,7 @@ class WeightedPenalty(RiskObjective):
     """A [`RiskObjective`] with a penalty whose weight is annealed, and by which the objective is divided."""
 
     Settings = PenaltySettings
+    gentler = "a smaller penalty_weight, or a later penalty_anneal_steps"
 
     def divisor(self, step: Step) -> float:
         """The weight of this step, or 1 if that is larger."""

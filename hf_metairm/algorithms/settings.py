@@ -70,6 +70,8 @@ class AlgorithmSettings(Settings):
     """Where `hf-metairm tune` looks for the algorithm's own fields, for a head on standardized features."""
     on_features: ClassVar[Mapping[str, Any]] = {}
     """What they are there by default."""
+    on_own_data: ClassVar[Mapping[str, Any]] = {}
+    """What `hf-metairm train` and `tune` take for text where nothing is said, features or not."""
 
     @property
     def fewest_environments(self) -> int:

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 
+from hf_metairm.files import in_one_line
 from hf_metairm.secrets import without_secrets
 
 
@@ -40,7 +41,7 @@ def one_line_errors(interrupted: str = NOTHING_KEPT) -> Iterator[None]:
     except (ValueError, OSError, ImportError, MemoryError) as error:
         if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
             raise
-        fail(error, WRONG_USE if _is_wrong_use(error) else FAILURE)
+        fail(in_one_line(error), WRONG_USE if _is_wrong_use(error) else FAILURE)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # What is said is said: no second Ctrl-C breaks into the end.
         typer.echo(interrupted, err=True)

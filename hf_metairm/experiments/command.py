@@ -10,6 +10,7 @@ from typing import Any
 
 from accelerate import PartialState
 
+from ..files import in_one_line
 from ..secrets import without_secrets
 
 
@@ -25,7 +26,7 @@ def run_command(recipe: Callable[[], Any]) -> None:
     except (ValueError, OSError, ImportError, MemoryError) as error:
         if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
             raise
-        _say(f"Error: {without_secrets(' '.join(str(error).split()))}")
+        _say(f"Error: {without_secrets(in_one_line(error))}")
         ours = not type(error).__module__.startswith("huggingface_hub")
         sys.exit(2 if ours and isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)) else 1)
     except KeyboardInterrupt:

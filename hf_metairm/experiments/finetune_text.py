@@ -171,7 +171,8 @@ class TextComparison(Comparison[TextArguments]):
 
     def _head_trainer(self, algorithm: str, dataset_config: str | None, seed: int, folder: Path) -> EnvironmentTrainer:
         two_stages, features = self.two_stages(dataset_config, seed)
-        defaults = {**DEFAULTS, **ALGORITHMS[algorithm][1].on_features}
+        own = ALGORITHMS[algorithm][1]
+        defaults = {**DEFAULTS, **own.on_own_data, **own.on_features}
         args = self.settings.config(
             algorithm, defaults, output_dir=str(folder), seed=seed, environment_column="environment"
         )
@@ -214,6 +215,7 @@ class TextComparison(Comparison[TextArguments]):
         sizes = read_environments(train).sizes
         in_a_batch = self.settings.fields[algorithm].get("environments_per_batch") or len(sizes)
         return {
+            **ALGORITHMS[algorithm][1].on_own_data,
             "per_device_train_batch_size": in_a_batch * min(ROWS_PER_ENVIRONMENT, *sizes.values()),
             "per_device_eval_batch_size": 64,
             "learning_rate": 5e-4 if self.arguments.trainable in ("head", "lora") else 5e-5,

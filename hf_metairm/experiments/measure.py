@@ -31,7 +31,8 @@ def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
             f"training diverged: the loss is NaN or infinite in {len(diverged)} of {len(found)} environments "
             f"({listed(diverged)}); try a smaller learning rate"
         )
-    return {"test": found, "unseen": [name for name in found if name not in trained_on]}
+    unseen = [name for name in found if name not in trained_on]
+    return {"test": found, "unseen": unseen, **({"warnings": trainer.told} if trainer.told else {})}
 
 
 def by_environment(trainer: EnvironmentTrainer, rows: TensorRows) -> dict[str, dict[str, float]]:

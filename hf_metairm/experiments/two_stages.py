@@ -62,6 +62,9 @@ class StageOneArguments:
     head_units: int = field(default=64, metadata={"help": "Two stages: hidden units of the head."})
 
     def __post_init__(self) -> None:
+        following = getattr(super(), "__post_init__", None)
+        if following is not None:  # Of the settings that these are combined with.
+            following()
         for name in ("stage_one_epochs", "stage_one_learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}={getattr(self, name)} is refused: use a finite positive number.")
@@ -278,7 +281,7 @@ class TwoStages:
             new_fingerprint=f"{run.key}{key}"[:64],
         )
         environments = read_environments(part).sizes
-        share = max(1, self.stage_one.stage_one_batch_size // len(environments))
+        share = max(1, min(self.stage_one.stage_one_batch_size // len(environments), *environments.values()))
         self.say(f"Stage one: fine-tuning the encoder by ERM on {len(part):,} rows, once for all algorithms.")
 
         def make_trainer(place: Path, stack: Any) -> EnvironmentTrainer:

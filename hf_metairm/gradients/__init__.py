@@ -11,7 +11,7 @@ share the batch.
 from .exact import Exact
 from .finite_difference import SCHEMES, FiniteDifference
 from .kinds import KINDS, FirstOrder, Kind, Linearization
-from .meta_objective import MetaGradient, check_model, meta_gradient
+from .meta_objective import REDUCTIONS, MetaGradient, check_model, meta_gradient
 from .pairs import draw_pairs
 from .parameters import is_elsewhere, trainable_parameters
 from .risk_objective import RiskObjectiveGradient, gradient_of_objective
@@ -21,6 +21,7 @@ from .std_loss import StdLoss
 
 __all__ = [
     "KINDS",
+    "REDUCTIONS",
     "SCHEMES",
     "Evaluation",
     "Exact",

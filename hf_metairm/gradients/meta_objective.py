@@ -19,6 +19,9 @@ from .risks import Risk, as_parts
 from .std_loss import StdLoss
 
 
+REDUCTIONS = ("sum", "mean")
+
+
 @dataclass
 class MetaGradient:
     """
@@ -53,6 +56,7 @@ def meta_gradient(
     scheme: str = "forward",
     outer_environments: int | Literal["all"] = "all",
     same_environment: bool = False,
+    reduction: str = "sum",
     std_loss: StdLoss | None = None,
     generator: torch.Generator | None = None,
     loss_scale: float = 1.0,
@@ -88,6 +92,9 @@ def meta_gradient(
         outer_environments (`int` or `"all"`, *optional*, defaults to `"all"`): how many outer environments to draw for
             each inner one. Their sum is scaled to stay an unbiased estimate of the sum over all pairs.
         same_environment (`bool`, *optional*, defaults to `False`): evaluate θ'_i on i itself (an ablation).
+        reduction (`str`, *optional*, defaults to `"sum"`): `"sum"` is J as it is published; `"mean"` has twice the
+            mean of the meta-losses in place of their sum, so that λ and J do not depend on the number of environments.
+            For two the one is the other.
         std_loss ([`StdLoss`], *optional*): λσ; keep one object over the steps if it has a momentum. λ = 1 if `None`.
         generator (`torch.Generator`, *optional*): draws the outer environments; must agree over the processes.
         loss_scale (`float`, *optional*, defaults to 1.0): see [`Oracle`]; the result does not depend on it.
@@ -98,9 +105,11 @@ def meta_gradient(
         [`MetaGradient`]
 
     Raises:
-        ValueError: an unknown `kind` or `scheme`, too few environments, no trainable parameter, or a model that this
-            kind of meta-gradient cannot be right for.
+        ValueError: an unknown `kind`, `scheme` or `reduction`, too few environments, no trainable parameter, or a
+            model that this kind of meta-gradient cannot be right for.
     """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"There is no reduction {reduction!r}: use {' or '.join(REDUCTIONS)}.")
     how: Kind = KINDS.get_or_refuse(kind)(scheme, compute_dtype)
     check_model(model, how)
     std_loss = StdLoss() if std_loss is None else std_loss
@@ -138,7 +147,8 @@ def meta_gradient(
         return table
 
     drawn = sum(len(outer) for outer in pairs.values())
-    sum_weight = 1.0 if same_environment else len(pairs) * (len(pairs) - 1) / drawn
+    published = len(pairs) if same_environment else len(pairs) * (len(pairs) - 1)  # terms of the sum
+    sum_weight = (2 if reduction == "mean" else published) / drawn
     # w_ij depends on σ, which is not known before the last pair is evaluated. Where each i has one j,
     # w_ij = a + b x_ij is a factor of the whole v_i, and Σ v_i and Σ x_ij v_i can be mixed at the end. Else σ is
     # computed first, in a pass of its own: one vector goes through each Hessian, and memory stays flat.

@@ -82,7 +82,8 @@ class StdLoss:
     def mix(self, sum_weight: float = 1.0) -> tuple[Tensor, Tensor]:
         """
         The coefficients (a, b) with w_ij = a + b x_ij for every pair observed in this step, `divisor` included;
-        `sum_weight` is what stands before Σ L_ij (above 1 where only some of the pairs were drawn).
+        `sum_weight` is what stands before Σ L_ij: above 1 where only some of the pairs were drawn, 2/n for twice their
+        mean.
         """
         values = self._seen[: self._observed]
         deviation, mean = values.std(correction=0), values.mean()

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..experiments.pictures import Dots, Value, draw_comparison
 from ..experiments.run import Result
-from ..experiments.selection import MARGIN, RULES, worst_accuracy
 from ..experiments.store import Store
 from ..experiments.tables import all_percents, error_bar_note, markdown, percents, summarize
 from ..files import write
+from ..selection import MARGIN, RULES, worst_accuracy
 from .published import UNSEEN, Published
 from .runs import choices, run_of, search_file, searched
 from .tables import TABLES, Row, Table
@@ -180,7 +180,7 @@ def _selection(table: Table, results: Sequence[Result]) -> list[str]:
         sections += [
             f"### Selection. {_name_of(setting)} (`{table.name}`)",
             f"Random search with the same number of trials for every algorithm, one seed each, and what each rule of "
-            f"`hf_metairm.experiments.selection` ({', '.join(f'`{name}`' for name in RULES)}) chooses, trained anew "
+            f"`hf_metairm.selection` ({', '.join(f'`{name}`' for name in RULES)}) chooses, trained anew "
             f"with other seeds. `invariance` and `calibration` choose among the trials whose validation accuracy in "
             f"the worst training environment is within {100 * MARGIN:.0f} points of the best. Only `oracle` sees "
             f"p = 0.9.",

@@ -13,8 +13,8 @@ from typing import Any
 from ..experiments.engine import Outcome, carry_out
 from ..experiments.run import Result, Run
 from ..experiments.search import RANGES, draw
-from ..experiments.selection import MARGIN, RULES
 from ..experiments.store import Store
+from ..selection import MARGIN, RULES
 from .tables import Row, Table, changed
 
 

@@ -21,13 +21,15 @@ from .data import EnvironmentData
 from .model_card import ModelCardWriter
 from .progress import close_progress, install_progress
 from .risk import TrainerRisk
+from .search import SearchesHyperparameters
 from .settings import EnvironmentSettings
+from .watch import Watch
 
 
 AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class EnvironmentTrainer(ModelCardWriter, AdapterWithNames, EnvironmentData):
+class EnvironmentTrainer(SearchesHyperparameters, ModelCardWriter, AdapterWithNames, EnvironmentData):
     """
     Empirical risk minimization on environment-balanced batches, and the base of every Trainer of this library.
 
@@ -72,6 +74,8 @@ class EnvironmentTrainer(ModelCardWriter, AdapterWithNames, EnvironmentData):
         super().__init__(*given.args[1:], **given.kwargs)
         self.risk = TrainerRisk(self)
         install_progress(self, given.arguments.get("callbacks"))
+        self._watch = Watch(self)
+        self.add_callback(self._watch)
         check_setting(self)
         if self.train_dataset is not None:
             check_none_lost(names, self)
@@ -104,7 +108,10 @@ class EnvironmentTrainer(ModelCardWriter, AdapterWithNames, EnvironmentData):
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """`transformers.Trainer.train`, after a look at whether it can be right."""
         self._algorithm = None
-        if self.train_dataset is not None:
+        # The trials of a search are looked at once, before the first: later ones find no model on some processes.
+        if self.train_dataset is not None and self.hp_search_backend is None:
+            if self.model is None and self.model_init is not None:
+                self.model = self.call_model_init()  # A search let go of it.
             check_before_training(self)
         try:
             return super().train(*args, **kwargs)
@@ -206,6 +213,11 @@ class EnvironmentTrainer(ModelCardWriter, AdapterWithNames, EnvironmentData):
             super()._track_num_input_tokens(part)
 
     # Logging
+
+    @property
+    def told(self) -> list[str]:
+        """What was found wrong with the last training, as sentences, on the first process; see [`Watch`]."""
+        return list(self._watch.told)
 
     def log_with_loss(self, name: str, value: Tensor) -> None:
         """Have the mean of `value` since the last logging step logged beside the loss."""

@@ -90,6 +90,11 @@ class CheckpointedState(Trainer):
             self._folder_of_checkpoints = place / INCOMPLETE
             try:
                 super()._save_checkpoint(model, trial)
+            except BaseException:
+                if self.args.should_save:  # Make room. The empty folder stays: it says that there was a checkpoint.
+                    shutil.rmtree(writing, ignore_errors=True)
+                    writing.mkdir(parents=True, exist_ok=True)
+                raise
             finally:
                 self._folder_of_checkpoints = None
             if best and (best == self.state.global_step or (place / f"checkpoint-{best}").is_dir()):

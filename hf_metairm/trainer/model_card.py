@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..cards.facts import CardDetails, CardFacts, CardResult
 from ..cards.model_card import write_card
-from ..environments import column_names, read_environments
 from .checkpoint import CheckpointedState
 from .evaluation import EnvironmentEvaluation
+from .guessing import majority_shares
 
 
 TAGS = ("hf-metairm", "out-of-distribution")
@@ -84,23 +82,6 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
     def _evaluate_for_card(self) -> None:
         if self.eval_dataset is not None and self.results is None:
             self.evaluate()
-
-
-def majority_shares(dataset: Any, environment_column: str) -> dict[str | None, float]:
-    """The share of the most frequent class in each environment of a dataset; nothing where a row has not one."""
-    columns = column_names(dataset) if hasattr(dataset, "column_names") else []
-    label = next((c for c in ("labels", "label", "label_ids") if c in columns), None)
-    if label is None:
-        return {}
-    try:
-        labels = read_environments(dataset, label).ids  # Classes are read as environments are.
-    except ValueError:
-        return {}
-    places: Mapping[str | None, np.ndarray] = {None: np.ones(len(labels), bool)}
-    if environment_column in columns:
-        environments = read_environments(dataset, environment_column)
-        places = {name: environments.ids == k for k, name in enumerate(environments.names)}
-    return {name: float(np.bincount(labels[place]).max() / place.sum()) for name, place in places.items()}
 
 
 def hub_datasets(dataset: Any) -> list[str]:

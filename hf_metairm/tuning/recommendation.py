@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..experiments.run import Result
-from ..experiments.selection import left_out_accuracy, mean_accuracy, worst_accuracy, worst_group_accuracy
+from ..selection import left_out_accuracy, mean_accuracy, worst_accuracy, worst_group_accuracy
 from .difference import Difference
 
 

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from ..experiments.pictures import STYLES, pyplot
 from ..experiments.run import Result
-from ..experiments.selection import left_out_accuracy, spread_of_risk, worst_accuracy, worst_group_accuracy
-from ..experiments.selection import mean_accuracy as mean
 from ..experiments.tables import markdown
 from ..files import replacing, write
+from ..selection import left_out_accuracy, spread_of_risk, worst_accuracy, worst_group_accuracy
+from ..selection import mean_accuracy as mean
 from .recommendation import Recommendation
 from .space import as_distributions, search_space
 from .study import Study, fields_of

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..experiments.engine import Outcome, carry_out
 from ..experiments.run import Result, Run
-from ..experiments.selection import TUNING_RULES, Measured, train_environments
 from ..experiments.store import Store
+from ..selection import TUNING_RULES, Measured, train_environments
 from .space import draw_settings
 from .trial import Trial, trial_run
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from .difference import find_difference
 
 
 # A trial takes seconds: nothing of it is kept but its result.
-_FIELDS = {"save_strategy": "no", "disable_tqdm": True, "logging_steps": 100}
+_FIELDS = {"save_strategy": "no", "disable_tqdm": True, "logging_steps": 20}
 
 
 def trial_run(
@@ -68,14 +70,15 @@ class Trial:
         fields = {name: value for name, value in settings.items() if name not in names}
         if without := settings.get("without"):
             train = train.select([k for k, name in enumerate(train["environment"]) if name != without])
-        config = ALGORITHMS[run.settings["algorithm"]][1](
-            output_dir=str(folder), seed=run.seed, **{**DEFAULTS, **_FIELDS, **fields}
-        )
+        kind = ALGORITHMS[run.settings["algorithm"]][1]
+        fields = {**DEFAULTS, **kind.on_own_data, **_FIELDS, **fields}
+        config = kind(output_dir=str(folder), seed=run.seed, **fields)
 
         def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
             trainer = head_trainer(settings["algorithm"], features, config, units=settings["head_units"], train=train)
             trainer.remove_callback(PrinterCallback)
             trainer.add_callback(_Tell(tell))
+            trainer.add_callback(_StopHopeless(len(features.labels)))
             return trainer
 
         def measure(trainer: EnvironmentTrainer) -> dict[str, Any]:
@@ -102,6 +105,23 @@ class _Tell(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step % 20 == 0:
             self._tell(state.global_step)
+
+
+class _StopHopeless(TrainerCallback):
+    """
+    Ends a training whose loss is not finite, and one that in its second half is no better than a constant: the mean
+    risk is that of guessing among the classes, or above.
+    """
+
+    def __init__(self, classes: int):
+        self._guessing = math.log(classes)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        risks = [value for name, value in (logs or {}).items() if name.startswith("risk_")]
+        if not all(map(math.isfinite, risks)):
+            raise FloatingPointError(f"The risks are not finite at step {state.global_step}.")
+        if risks and state.global_step > state.max_steps / 2 and fmean(risks) >= self._guessing:
+            control.should_training_stop = True
 
 
 @lru_cache(maxsize=1)

@@ -12,11 +12,11 @@ import numpy as np
 import yaml
 
 from ..experiments.finetune_text import TextArguments, TextComparison
-from ..experiments.selection import MARGIN, TUNING_RULES
 from ..experiments.settings import Settings, read_settings
 from ..experiments.store import Store
 from ..experiments.two_stages import Features
 from ..files import check_room, write
+from ..selection import MARGIN, TUNING_RULES
 from .difference import find_difference
 from .recommendation import Recommendation, recommend
 from .report import print_study, write_study

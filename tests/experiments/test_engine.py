@@ -120,3 +120,14 @@ def test_lines_of_version_0_1_are_read(tmp_path):
     (found,) = Store(tmp_path).results("k5")
     assert found == {"name": "erm", "seed": 2, "settings": settings, "test": {}}
     assert Store(tmp_path).of([Run("erm", settings, "k5")])
+
+
+def test_settings_that_cannot_be_read_are_named_and_their_folder_left_alone(tmp_path):
+    store, one = Store(tmp_path), Run("erm", {"seed": 0})
+    place = store.place(one, named=True)
+    place.mkdir()
+    (place / "settings.json").write_text('{"seed": ')
+    with pytest.warns(
+        UserWarning, match=r"erm-seed0.settings\.json cannot be read: what is in its folder is not gone on"
+    ):
+        assert store.place(one, named=True) == tmp_path / "erm-seed0-2"

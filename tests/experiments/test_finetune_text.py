@@ -122,13 +122,24 @@ def test_another_setting_replaces_no_result_and_the_table_keeps_every_algorithm(
     assert (tmp_path / "erm-seed0-2" / "model.safetensors").read_bytes() != weights
 
 
-def test_a_token_is_written_nowhere(folder, reviews, tmp_path, monkeypatch):
+def test_a_token_is_written_nowhere(folder, reviews, tmp_path, monkeypatch, capfd):
+    """Neither one among the settings nor one of the environment nor one in an address: in no file, log or card."""
     monkeypatch.setenv("HF_TOKEN", "another")
-    main(words(folder, reviews, tmp_path, "--trainable", "head", "--hub_token", "hf_secret", "--save_steps", "1"))
+    monkeypatch.setenv("OTHER_API_KEY", "key-of-the-environment")
+    rule = "by https://me:pass-word@host/rule, with key-of-the-environment"
+    main(words(folder, reviews, tmp_path, "--trainable", "head", "--hub_token", "hf_secret", "--save_steps", "1",
+               "--selection_rule", rule))  # fmt: skip
     assert os.environ["HF_TOKEN"] == "hf_secret"
     written = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert {"settings.json", "results.json", "runs.jsonl", "training_args.bin"} <= {file.name for file in written}
-    assert [file for file in written if b"hf_secret" in file.read_bytes()] == []
+    assert "(secret)" in (tmp_path / "erm-seed0" / "README.md").read_text().replace("&#40;", "(").replace("&#41;", ")")
+    printed = "".join(capfd.readouterr()).encode()
+    for secret in (b"hf_secret", b"pass-word", b"key-of-the-environment"):
+        assert [file for file in written if secret in file.read_bytes()] == []
+        assert secret not in printed
+    with pytest.raises(SystemExit):
+        main([*words(folder, reviews, tmp_path), "--dataset", "https://me:pass-word@host/gone.csv"])
+    assert "pass-word" not in "".join(capfd.readouterr())
 
 
 def test_runs_are_reproducible_and_seeds_differ(folder, reviews, tmp_path):

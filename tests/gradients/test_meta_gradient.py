@@ -19,7 +19,17 @@ def make(name: str, environments: int):
 
 
 def compare(
-    name, environments, steps, std_weight, *, kind="exact", scheme="forward", same=False, outer="all", dropout=True
+    name,
+    environments,
+    steps,
+    std_weight,
+    *,
+    kind="exact",
+    scheme="forward",
+    same=False,
+    outer="all",
+    dropout=True,
+    mean=False,
 ):
     model, risk, batches = make(name, environments)
     if not dropout:
@@ -27,7 +37,7 @@ def compare(
     options = {"outer_environments": outer, "same_environment": same}
     pairs = draw_pairs(range(environments), generator=torch.Generator().manual_seed(4), **options)
     drawn = sum(len(js) for js in pairs.values())
-    sum_weight = 1.0 if same else environments * (environments - 1) / drawn
+    sum_weight = 2 / drawn if mean else 1.0 if same else environments * (environments - 1) / drawn
     torch.manual_seed(7)
     reference, objective = reference_gradient(
         model,
@@ -48,6 +58,7 @@ def compare(
         kind=kind,
         scheme=scheme,
         std_loss=StdLoss(std_weight),
+        reduction="mean" if mean else "sum",
         generator=torch.Generator().manual_seed(4),
         **options,
     )
@@ -62,6 +73,32 @@ def test_exact_equals_autograd_through_the_whole_objective(name, environments, s
     for std_weight in (0.0, 1.0, 10.0):
         for options in ({}, {"outer": 1}, {"same": True}):
             assert compare(name, environments, steps, std_weight, **options) < 1e-9
+
+
+@pytest.mark.parametrize("environments", [2, 3, 4])
+@pytest.mark.parametrize("options", [{}, {"outer": 1}, {"same": True}], ids=["all", "drawn", "same"])
+def test_the_mean_equals_autograd_through_twice_the_mean(environments, options):
+    for steps in (1, 2):
+        assert compare("mlp", environments, steps, 3.0, mean=True, **options) < 1e-9
+
+
+@pytest.mark.parametrize("environments", [2, 3, 5])
+def test_the_mean_is_the_published_objective_with_a_weight_that_grows_with_the_pairs(environments):
+    model, risk, batches = make("mlp", environments)
+    model.eval()
+    half = environments * (environments - 1) / 2
+    mean = meta_gradient(model, risk, batches, std_loss=StdLoss(3.0), reduction="mean")
+    published = meta_gradient(model, risk, batches, std_loss=StdLoss(3.0 * half))
+    assert relative_error([half * g for g in mean.gradients], published.gradients) < 1e-12
+    assert torch.allclose(half * mean.objective, published.objective, rtol=1e-12)
+    # With two it is the published one to the last bit.
+    plain = meta_gradient(model, risk, batches, std_loss=StdLoss(3.0))
+    assert (relative_error(mean.gradients, plain.gradients) == 0) == (environments == 2)
+
+
+def test_an_unknown_reduction_is_refused():
+    with pytest.raises(ValueError, match="use sum or mean"):
+        meta_gradient(*make("mlp", 2), reduction="median")
 
 
 @pytest.mark.parametrize("name", ["mlp", "bert"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import pytest
 import torch
 
@@ -33,3 +35,24 @@ def test_sigma_is_zero_past_the_invariant_model(alpha):
     assert same < other < 0
     assert deviation_at(other, alpha, False) < 1e-12 < deviation_at(0.0, alpha, False)
     assert deviation_at(same, alpha, True) < 1e-12 < deviation_at(0.0, alpha, True)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_three_environments_in_closed_form(reduction):
+    """L_ij = R_j(b − α(hb − g_i)): every derivative of J by hand, w_ij among them."""
+    slopes, alpha, weight, b = {0: 0.8, 1: 0.5, 2: 0.3}, 0.1, 3.0, 0.2
+    h, pairs = CURVATURE, [(i, j) for i in slopes for j in slopes if i != j]
+    adapted = {i: b - alpha * (h * b - g) for i, g in slopes.items()}
+    losses = [-slopes[j] * adapted[i] + 0.5 * h * adapted[i] ** 2 for i, j in pairs]
+    mean, sigma = statistics.fmean(losses), statistics.pstdev(losses)
+    n = len(pairs)
+    first = {"sum": 1.0, "mean": 2 / n}[reduction]
+    w = [first + weight * (loss - mean) / (n * sigma) for loss in losses]
+    by_hand = sum(w_ij * (h * adapted[i] - slopes[j]) * (1 - alpha * h) for w_ij, (i, j) in zip(w, pairs))
+
+    model = torch.nn.Linear(1, 1, bias=False).double()
+    torch.nn.init.constant_(model.weight, b)
+    options = {"inner_learning_rate": alpha, "std_loss": StdLoss(weight), "reduction": reduction}
+    found = meta_gradient(model, risk, slopes, **options)
+    assert float(found.gradients[0]) == pytest.approx(by_hand, rel=1e-10)
+    assert float(found.objective) == pytest.approx(first * sum(losses) + weight * sigma, rel=1e-12)

@@ -7,10 +7,10 @@ import math
 import pytest
 
 from hf_metairm.experiments.search import RANGES
-from hf_metairm.experiments.selection import RULES
 from hf_metairm.paper import runs as paper_runs
 from hf_metairm.paper.runs import choices, chosen_runs, searched, trial_runs
 from hf_metairm.paper.tables import TABLES
+from hf_metairm.selection import RULES
 
 
 def trial(name, accuracy, risk, calibration, unseen):

@@ -196,6 +196,20 @@ def test_logs_risks_meta_losses_and_gradient_norm_beside_the_loss(tmp_path):
     assert first["loss"] == pytest.approx(first["meta_loss_mean"] + first["meta_loss_std"], rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    "drawn", [{}, {"environments_per_batch": 3}, {"outer_environments": 2}, {"same_environment": True}], ids=str
+)
+def test_with_the_mean_the_loss_is_that_of_two_environments_however_many_there_are(drawn, tmp_path):
+    options = {"meta_loss_reduction": "mean", "std_loss_weight": 3.0, "per_device_train_batch_size": 24, **drawn}
+    args = arguments(tmp_path, max_steps=2, logging_strategy="steps", logging_steps=1, **options)
+    trainer = MetaIRMTrainer(Classifier(), args, train_dataset=numbers(4))
+    trainer.train()
+    for logged in trainer.state.log_history[:2]:
+        of_two = (2 * logged["meta_loss_mean"] + 3.0 * logged["meta_loss_std"]) / 3.0
+        assert logged["loss"] == pytest.approx(of_two, rel=1e-6)
+    assert "(2/n)" in trainer.algorithm.describe().formula
+
+
 def test_sdpa_attention_works_without_the_user_doing_anything(tmp_path):
     model, dataset = model_and_data("bert")
     assert model.config._attn_implementation == "sdpa"

@@ -173,3 +173,18 @@ def test_trials_of_other_rows_are_left_alone(features, tmp_path):
     search(other, measured, Store(tmp_path), None, lambda line: None)
     kept = Store(tmp_path).results("trials")
     assert {Run("", r["settings"]).settings["features"] for r in kept} == {features.key, "of other rows"}
+
+
+def test_a_hopeless_trial_is_ended_early(features, tmp_path):
+    work = Trial(tmp_path / "features.safetensors")
+    hopeless = {"max_steps": 200, "learning_rate": 1e-9, "l2_regularization": 0.0}
+    run = plan_of(features).run("erm", hopeless)
+    assert 100 < work(run, tmp_path / "hopeless", lambda step: None)["steps"] <= 120
+    run = plan_of(features).run("erm", {**hopeless, "learning_rate": 0.02})
+    assert work(run, tmp_path / "not", lambda step: None)["steps"] == 200
+
+
+def test_a_trial_whose_loss_is_not_finite_says_so(features, tmp_path):
+    run = plan_of(features).run("erm", {"max_steps": 30, "learning_rate": 1e38})
+    with pytest.raises(FloatingPointError, match="not finite at step 20"):
+        Trial(tmp_path / "features.safetensors")(run, tmp_path / "run", lambda step: None)

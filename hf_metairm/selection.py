@@ -1,11 +1,13 @@
-"""Named rules that choose one of an algorithm's runs.
+"""Named rules that choose one of an algorithm's runs, and objectives of a search with a Trainer.
 
-They look at `validation`: accuracy, risk and calibration error on held-out rows of the training environments; some
-also at `groups` and `left_out`, which are made of training environments, too. Only `oracle` looks at `test`.
+The rules look at `validation`: accuracy, risk and calibration error on held-out rows of the training environments;
+some also at `groups` and `left_out`, which are made of training environments, too. Only `oracle` looks at `test`. The
+objectives look at what `EnvironmentTrainer.evaluate` returns: keep unseen environments out of its `eval_dataset`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, pstdev
 from typing import Any
@@ -122,3 +124,51 @@ def _accurate(runs: Sequence[Measured], margin: float) -> list[Measured]:
 def _range_of_risk(run: Measured) -> float:
     risks = [found["risk"] for found in run["validation"].values()]
     return max(risks) - min(risks)
+
+
+# Objectives for `hyperparameter_search(compute_objective=…)`, over the metrics of one evaluation.
+
+
+def worst_environment(metrics: Mapping[str, float]) -> float:
+    """The accuracy in the environment that does worst; to be maximized."""
+    return _metric(metrics, "worst_environment_accuracy")
+
+
+def mean_environment(metrics: Mapping[str, float]) -> float:
+    """The accuracy, mean of the environments; to be maximized."""
+    return _metric(metrics, "mean_environment_accuracy")
+
+
+def worst_environment_risk(metrics: Mapping[str, float]) -> float:
+    """The loss in the environment that does worst; to be minimized."""
+    return _metric(metrics, "worst_environment_loss")
+
+
+def accuracy_less_spread(metrics: Mapping[str, float], weight: float = 1.0) -> float:
+    """
+    The accuracy in the environment that does worst, less `weight` times the standard deviation of the environments'
+    losses; to be maximized. Where a cue's strength differs, whoever uses it has unequal losses. With the default, 0.1
+    nats of spread are worth ten points of accuracy; `functools.partial(accuracy_less_spread, weight=3.0)` has another.
+
+    Args:
+        metrics (`Mapping[str, float]`): of one evaluation.
+        weight (`float`, *optional*, defaults to 1.0): what a nat is worth.
+    """
+    return worst_environment(metrics) - weight * spread_of_losses(metrics)
+
+
+def spread_of_losses(metrics: Mapping[str, float]) -> float:
+    """The standard deviation of the environments' losses; to be minimized, beside an accuracy."""
+    _metric(metrics, "worst_environment_loss")
+    found = {match[1]: value for key, value in metrics.items() if (match := re.fullmatch("eval_(.+)_loss", key))}
+    return pstdev(value for name, value in found.items() if name not in ("worst_environment", "mean_environment"))
+
+
+def _metric(metrics: Mapping[str, float], name: str) -> float:
+    key = f"eval_{name}"
+    if key not in metrics:
+        raise ValueError(
+            f"The evaluation gave no {key} (it gave {', '.join(sorted(metrics))}): give the Trainer one eval_dataset "
+            "with the environment column, or a compute_objective of your own."
+        )
+    return metrics[key]

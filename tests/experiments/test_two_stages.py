@@ -1,0 +1,150 @@
+"""Two stages on a tiny encoder: what is divided, trained, kept, and saved as one model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from hf_metairm.experiments.finetune_text import TextArguments, TextComparison, main
+from hf_metairm.experiments.heads import DEFAULTS, head_trainer
+from hf_metairm.experiments.settings import read_settings
+from hf_metairm.trainer import EnvironmentConfig, MetaIRMConfig
+
+from ..models.tiny import save_tiny_encoder
+from ..tuning.made import made_features
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    file = tmp_path_factory.mktemp("data") / "reviews.csv"
+    draw = random.Random(0)
+    with open(file, "w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["text", "label", "site"])
+        for site, count in (("north", 60), ("south", 40), ("east", 20)):
+            for k in range(count):
+                good = k % 2 == 0
+                word = draw.choice(["fine", "lovely"] if good else ["dull", "awful"])
+                writer.writerow([f"{word} film {k} of {site}", "good" if good else "bad", site])
+    return file
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_METAIRM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def words(folder, reviews, out, *more):
+    return [
+        "--model_name_or_path", str(folder), "--dataset", str(reviews), "--environment_column", "site",
+        "--unseen_environments", "east", "--output_dir", str(out), "--stages", "two", "--max_steps", "8",
+        "--head_units", "6", "--use_cpu", "true", "--disable_tqdm", "true", *more,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("trainable", ["all", "lora", "head"])
+def test_what_is_saved_is_one_ordinary_model_with_the_heads_own_results(trainable, folder, reviews, cache, tmp_path):
+    main(words(folder, reviews, tmp_path / "out", "--trainable", trainable))
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    named = {result["name"]: result for result in results}
+    assert set(named) == {"erm", "meta-irm"} | ({"stage one"} if trainable != "head" else set())
+    place = tmp_path / "out" / "meta-irm-seed0"
+    classify = pipeline("text-classification", str(place))
+    assert type(classify.model).__name__ == "BertForSequenceClassification"
+    with open(reviews) as handle:
+        east = [row for row in csv.DictReader(handle) if row["site"] == "east"]
+    right = [classify(row["text"])[0]["label"] == row["label"] for row in east]
+    assert np.mean(right) == pytest.approx(named["meta-irm"]["test"]["east"]["accuracy"])
+    assert named["meta-irm"]["unseen"] == ["east"]
+    assert (place / "README.md").read_text().count("east")
+
+
+def test_the_whole_model_has_the_heads_logits(folder, reviews, cache, tmp_path):
+    settings = read_settings(TextArguments, words(folder, reviews, tmp_path / "out"))
+    comparison = TextComparison(settings)
+    two_stages, features = comparison.two_stages(None, 0)
+    config = MetaIRMConfig(str(tmp_path / "head"), **{**DEFAULTS, "max_steps": 20, "use_cpu": True})
+    trainer = head_trainer("meta-irm", features, config, units=6, two_stages=two_stages)
+    trainer.train()
+    expected = trainer.predict(features.test).predictions
+    trainer.save_model(str(tmp_path / "whole"))
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "whole").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "whole")
+    tokens = tokenizer(comparison.data(None, 0).test["sentence"][:], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found = model(**tokens).logits
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_the_encoder_is_fine_tuned_once_and_no_row_of_it_reaches_a_head(folder, reviews, cache, tmp_path, capsys):
+    main(words(folder, reviews, tmp_path / "one"))
+    assert "Stage one: fine-tuning" in capsys.readouterr().out
+    main(words(folder, reviews, tmp_path / "two"))
+    printed = capsys.readouterr().out
+    assert "fine-tuned on these rows before" in printed
+    assert "Encoding" not in printed, "the features were kept, too"
+    settings = read_settings(TextArguments, words(folder, reviews, tmp_path / "one"))
+    comparison = TextComparison(settings)
+    two_stages, features = comparison.two_stages(None, 0)
+    parts = [set(part.tolist()) for part in two_stages.parts.values()]
+    assert len(set.union(*parts)) == sum(map(len, parts)) == len(comparison.data(None, 0).train)
+    assert len(features.train) == len(two_stages.parts["train"])
+    assert torch.allclose(features.train["features"].mean(0), torch.zeros(16), atol=1e-4)
+
+
+def test_a_first_stage_that_was_broken_off_goes_on(folder, reviews, cache, tmp_path, monkeypatch):
+    from hf_metairm.experiments import two_stages
+
+    more = words(folder, reviews, tmp_path / "one")
+    with monkeypatch.context() as broken:
+        broken.setattr(two_stages, "filling", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(SystemExit):
+            main(more)
+    assert not list(Path(cache).rglob("model/config.json"))
+    main(more)
+    assert len(list(Path(cache).rglob("model/config.json"))) == 1
+
+
+def test_each_step_sees_all_rows_of_every_environment(tmp_path):
+    features = made_features({"a": 0.9, "b": 0.6}, {})
+    uneven = features.train.select([k for k in range(len(features.train)) if k < 450])
+    config = EnvironmentConfig(str(tmp_path), **{**DEFAULTS, "max_steps": 3, "use_cpu": True})
+    trainer = head_trainer("erm", features, config, units=4, train=uneven)
+    batches = list(trainer.get_train_dataloader())
+    assert len(batches) == 3
+    assert {name: len(part["labels"]) for name, part in batches[0].items()} == {"a": 400, "b": 50}
+    assert torch.equal(batches[0]["b"]["features"], uneven["features"][400:])
+    trainer.train()
+    assert trainer.state.global_step == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--head_units", "17"), "head_units=17: the model's own head has 16"),
+        (("--head_units", "0"), "head_units=0 is refused"),
+        (("--stage_one_share", "0.9"), "leave no rows for the head"),
+        (("--stage_one_epochs", "nan"), "stage_one_epochs=nan is refused"),
+        (("--stages", "three"), "stages"),
+    ],
+)
+def test_what_two_stages_cannot_do_is_refused_in_a_line(more, message, folder, reviews, cache, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words(folder, reviews, tmp_path / "out", *more))
+    assert ended.value.code == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("Error: ")
+    assert message in error
