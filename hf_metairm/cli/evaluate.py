@@ -18,6 +18,10 @@ def evaluate(
         str, typer.Argument(help="A folder or a Hub name: a text or image classifier, or a peft adapter of one.")
     ],
     dataset: options.Dataset,
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Another checkpoint to stand beside the first, such as ERM's; may be repeated."),
+    ] = None,
     config: options.Config = None,
     split: options.Split = "test",
     environment_column: options.EnvironmentColumn = "environment",
@@ -46,7 +50,13 @@ def evaluate(
 ) -> None:
     """Evaluate a checkpoint in each environment: accuracy with its confidence interval, the worst one, confusion.
 
-    For example: hf-metairm evaluate outputs/reviews/meta-irm-seed0 reviews.csv --environment_column site
+    With `--with` other checkpoints stand beside it in one table.
+
+    For example:
+
+    - hf-metairm evaluate outputs/reviews/meta-irm-seed0 reviews.csv --environment_column site
+
+    - hf-metairm evaluate outputs/reviews/meta-irm-seed0 reviews.csv --with outputs/reviews/erm-seed0
     """
     with one_line_errors():
         from rich.console import Console
@@ -54,30 +64,45 @@ def evaluate(
         from hf_metairm.data.files import ReadOptions
         from hf_metairm.data.opening import open_dataset
         from hf_metairm.evaluation import evaluate_checkpoint
+        from hf_metairm.evaluation.checkpoint import check_checkpoint
         from hf_metairm.evaluation.report import print_evaluation, write_evaluation
+        from hf_metairm.evaluation.side_by_side import print_side_by_side, write_side_by_side
 
         no_bars_in_files()
+        checkpoints = [checkpoint, *(others or [])]
+        for name in checkpoints:
+            check_checkpoint(name)
         reading = ReadOptions(tuple(missing_values or ()), quoted)
-        evaluation = evaluate_checkpoint(
-            checkpoint,
-            open_dataset(dataset, config, split, source, options=reading, say=partial(typer.echo, err=True)),
-            dataset=dataset,
-            config=config,
-            split=split,
-            environment_column=environment_column,
-            label_column=label_column,
-            text_column=text_column,
-            image_column=image_column,
-            labels=[name.strip() for name in labels.split(",")] if labels else None,
-            max_length=max_length,
-            batch_size=batch_size,
-            device=device,
-        )
+        rows = open_dataset(dataset, config, split, source, options=reading, say=partial(typer.echo, err=True))
+        evaluations = [
+            evaluate_checkpoint(
+                name,
+                rows,
+                dataset=dataset,
+                config=config,
+                split=split,
+                environment_column=environment_column,
+                label_column=label_column,
+                text_column=text_column,
+                image_column=image_column,
+                labels=[label.strip() for label in labels.split(",")] if labels else None,
+                max_length=max_length,
+                batch_size=batch_size,
+                device=device,
+            )
+            for name in checkpoints
+        ]
         if output is not None:
-            write_evaluation(evaluation, output)
+            if others:
+                write_side_by_side(evaluations, output)
+            else:
+                write_evaluation(evaluations[0], output)
         if as_json:
-            print_json(evaluation.to_dict())
+            print_json([e.to_dict() for e in evaluations] if others else evaluations[0].to_dict())
             return
-        print_evaluation(evaluation, Console())
+        if others:
+            print_side_by_side(evaluations, Console())
+        else:
+            print_evaluation(evaluations[0], Console())
         if output is not None:
-            typer.echo(f"Results, tables and picture: {output}")
+            typer.echo(f"Results, tables{'' if others else ' and picture'}: {output}")

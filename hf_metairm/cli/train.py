@@ -29,11 +29,15 @@ def train(
     accelerate_config: Annotated[
         Path | None, typer.Option("--accelerate_config", help="Settings file of Accelerate.")
     ] = None,
+    list_settings: Annotated[
+        bool, typer.Option("--list-settings", help="Show every setting with its default and where it counts.")
+    ] = False,
 ) -> None:
     """Train ERM and meta-IRM (or --algorithms) on the same data and budget, and compare them in every environment.
 
     Settings come from a YAML file, from `--FIELD VALUE` on the command line, or both; the command line wins. FIELD is
-    a setting of the recipe or any field of the algorithms' Configs, such as `--max_steps` or `--std_loss_weight`.
+    a setting of the recipe or any field of the algorithms' Configs, such as `--max_steps` or `--std_loss_weight`:
+    `--list-settings` shows them.
 
     Of finetune_text: `--dataset` (a file, folder or Hub name), `--text_column`, `--label_column`,
     `--environment_column`, `--unseen_environments`, `--model_name_or_path`, `--trainable` (all, head, top:1, lora).
@@ -51,6 +55,11 @@ def train(
     recipe = recipe or _recipe_in(config)
     if recipe not in RECIPES:
         fail(f"There is no recipe {recipe!r}: use one of {', '.join(RECIPES)}.", WRONG_USE)
+    if list_settings:
+        from hf_metairm.experiments.listing import print_settings
+
+        print_settings(import_module(f"hf_metairm.experiments.{recipe}").settings())
+        return
     says_data = any(word.partition("=")[0] == "--dataset" for word in context.args)
     if config is None and recipe == RECIPES[0] and not says_data:
         fail("Say what to train on: --dataset FILE, FOLDER or NAME, or a settings file with --config.", WRONG_USE)

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from . import options
 
 
-def tune(context: typer.Context, dataset: options.Dataset) -> None:
+def _list_settings(wanted: bool) -> None:
+    if wanted:
+        from hf_metairm.experiments.finetune_text import SAID_DEFAULTS
+        from hf_metairm.experiments.listing import listed, print_settings
+        from hf_metairm.tuning.tune import TuneArguments
+
+        print_settings(listed(TuneArguments, SAID_DEFAULTS, own=True))
+        raise typer.Exit
+
+
+def tune(
+    context: typer.Context,
+    dataset: options.Dataset,
+    list_settings: Annotated[
+        bool,
+        typer.Option(
+            "--list-settings",
+            callback=_list_settings,
+            is_eager=True,
+            help="Show every setting with its default and where it counts.",
+        ),
+    ] = False,
+) -> None:
     """Search settings by a rule that never sees the unseen environments, and say which algorithm to take: perhaps ERM.
 
     The encoder is fine-tuned once, by ERM, on a part of the rows; every trial trains a small head on its output for

@@ -37,22 +37,32 @@ def load_checkpoint(name: str, device: str | None = None, labels: Sequence[str] 
         OSError: it cannot be found or reached.
     """
     place = _device(device)
-    check_name(name)
+    check_checkpoint(name)
     if file_of(name, "adapter_config.json"):
         kind, model = "text", load_adapter(name)
-    elif file_of(name, "config.json"):
+    else:
         with readable(name, "config"):
             config = AutoConfig.from_pretrained(name)
         kind, auto_class = _kind(config, name)
         model = _whole(name, auto_class)
-    else:
-        raise FileNotFoundError(f"{name} is no checkpoint: it has neither a config.json nor an adapter_config.json.")
     problem = getattr(model.config, "problem_type", None)
     if model.config.num_labels < 2 or problem in ("regression", "multi_label_classification"):
         raise ValueError(f"{name} is no classifier of one class out of several ({problem or 'a single output'}).")
     record = read_record(name)
     names = _labels(name, model, labels, record)
     return Classifier(name, kind, model.to(place).eval(), _processor(name, kind, model), names, record)
+
+
+def check_checkpoint(name: str) -> None:
+    """
+    Look whether there is a checkpoint of that name, before anything is loaded.
+
+    Raises:
+        OSError: it cannot be found or reached, or is none.
+    """
+    check_name(name)
+    if not file_of(name, "adapter_config.json") and not file_of(name, "config.json"):
+        raise FileNotFoundError(f"{name} is no checkpoint: it has neither a config.json nor an adapter_config.json.")
 
 
 def _whole(name: str, auto_class: Any) -> Any:

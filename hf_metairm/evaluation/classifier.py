@@ -11,11 +11,11 @@ import datasets
 import numpy as np
 import torch
 from PIL.Image import Image
-from tqdm.auto import tqdm
 
 from ..data.tensors import image_tensors
 from ..data.words import text_column
 from ..models.reading import most_tokens
+from .counting import counting
 from .files import Record
 
 
@@ -66,7 +66,7 @@ class Classifier:
         self, rows: datasets.Dataset, column: str, batch_size: int = 64, max_length: int | None = None
     ) -> np.ndarray:
         """
-        The logits of each row, float32 of shape (rows, classes); a progress bar shows on a terminal.
+        The logits of each row, float32 of shape (rows, classes); what is done is counted on stderr.
 
         Raises:
             ValueError: some are no numbers, or the model has no positions for `max_length` tokens.
@@ -79,7 +79,7 @@ class Classifier:
         if self.kind == "text":
             inputs = text_column(inputs, column)
         device, found = next(self.model.parameters()).device, []
-        with tqdm(total=len(rows), desc="Evaluating", unit=" rows", disable=None, leave=False) as bar:
+        with counting(len(rows)) as count:
             for start in range(0, len(rows), batch_size):
                 stop = min(start + batch_size, len(rows))
                 if self.processor is None:
@@ -88,7 +88,7 @@ class Classifier:
                     batch = self._prepared(inputs[start:stop][column], column, max_length)
                 logits = self.model(**{name: values.to(device) for name, values in batch.items()}).logits
                 found.append(logits.float().cpu())
-                bar.update(stop - start)
+                count(stop - start)
         every = torch.cat(found)
         wrong = int((~every.isfinite().all(-1)).sum())
         if wrong:

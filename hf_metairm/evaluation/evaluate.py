@@ -112,4 +112,5 @@ def evaluate_checkpoint(
         worst_interval=of_worst(*shares) if metric.share_of_rows else None,
         confidence=CONFIDENCE,
         versions=versions(),
+        algorithm=classifier.record.algorithm,
     )

@@ -19,11 +19,13 @@ class Record:
         labels (`list[str]`): what its classes are called, in order; empty where it is not known.
         environments (`list[str]`): which it was trained on; empty where it is not known.
         environment_column (`str`, *optional*): which column named them.
+        algorithm (`str`, *optional*): what trained it, as its card calls it.
     """
 
     labels: list[str] = field(default_factory=list)
     environments: list[str] = field(default_factory=list)
     environment_column: str | None = None
+    algorithm: str | None = None
 
     def unseen(self, names: Sequence[str], column: str) -> dict[str, bool]:
         """Which of some environments training did not see; nothing where these seem to be of another kind."""
@@ -37,6 +39,9 @@ def read_record(name: str) -> Record:
     file = file_of(name, "results.json")
     try:
         found = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
-        return Record(list(found["labels"]), list(found["training_rows"]), found.get("environment_column"))
+        environments = list(found["training_rows"])
+        return Record(
+            list(found["labels"]), environments, found.get("environment_column"), found.get("algorithm") or None
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         return Record()

@@ -54,6 +54,7 @@ class Evaluation:
         worst_interval (`tuple[float, float]`, *optional*): of the worst value, whichever environment has it.
         confidence (`float`): of the intervals, such as 0.95.
         versions (`dict[str, str]`): of what it was computed with.
+        algorithm (`str`, *optional*): what trained the checkpoint, where its card says it.
     """
 
     checkpoint: str
@@ -70,6 +71,7 @@ class Evaluation:
     worst_interval: Interval | None
     confidence: float
     versions: dict[str, str]
+    algorithm: str | None = None
 
     @property
     def metric(self) -> Metric:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from accelerate import PartialState
 
@@ -20,6 +20,7 @@ from .settings import Settings
 from .store import Store
 from .tables import write_summary
 from .training import train_run
+from .verdict import verdict
 
 
 @dataclass
@@ -82,6 +83,9 @@ class Comparison(ABC, Generic[ArgumentsT]):
     Args:
         settings ([`Settings`]): the recipe's arguments and the fields of each algorithm's Config.
     """
+
+    search: ClassVar[str] = "hf-metairm tune"
+    """The command that looks for settings where these do not help."""
 
     def __init__(self, settings: Settings[ArgumentsT]):
         self.settings = settings
@@ -163,5 +167,8 @@ class Comparison(ABC, Generic[ArgumentsT]):
             if results := [*self.other_results(), *outcome.results, *others]:
                 write_summary(results, store.folder, self.title(), self.arguments.table_environments or None)
                 print(f"Results, table and picture: {store.folder}")
+                compared = [result for result in outcome.results if result["name"] != REFERENCE_NAME]
+                if last := verdict(compared, self.search):
+                    print(last)
         outcome.check()
         return outcome.results

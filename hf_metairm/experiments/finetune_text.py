@@ -38,6 +38,7 @@ from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
 from .heads import DEFAULTS, head_trainer
+from .listing import Row, listed
 from .run import Result
 from .settings import Settings, read_settings
 from .tokens import Tokenize
@@ -82,9 +83,13 @@ class TextArguments(StageOneArguments, ComparisonArguments):
         default=None, metadata={"help": "Whether fields may stand in quotation marks: CSV true, TSV false by default."}
     )
 
+    used_if = {  # noqa: RUF012
+        "lora_rank": {"trainable": "lora"},
+        **{f.name: {"stages": "two"} for f in fields(StageOneArguments)},
+    }
+
     def __post_init__(self) -> None:
-        for arguments in (StageOneArguments, ComparisonArguments):
-            arguments.__post_init__(self)
+        super().__post_init__()
         for name in ("max_length", "lora_rank"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is refused: use a number from 1 on.")
@@ -94,6 +99,16 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_ENVIRONMENT = 16
 MOST_TOKENIZED = 100_000  # texts that are tokenized before training starts, within seconds
+LEARNING_RATE, LEARNING_RATE_OF_HEADS = 5e-5, 5e-4
+# Of fields of the Configs, in words, for `--list-settings`.
+SAID_DEFAULTS = {
+    "learning_rate": f"{LEARNING_RATE:g}; {LEARNING_RATE_OF_HEADS:g} where trainable is head or lora; "
+    f"{DEFAULTS['learning_rate']:g} with stages two",
+    "per_device_train_batch_size": f"{ROWS_PER_ENVIRONMENT} of each environment; all rows with stages two",
+    "max_steps": f"-1: as num_train_epochs says; {DEFAULTS['max_steps']} with stages two",
+    "lr_scheduler_type": f"linear; {DEFAULTS['lr_scheduler_type']} with stages two",
+    "max_grad_norm": f"1.0; {DEFAULTS['max_grad_norm']:g} with stages two",
+}
 TRAINED = {
     "all": "All of the model was trained.",
     "head": "Only the classification head was trained; the encoder is as it was.",
@@ -218,7 +233,7 @@ class TextComparison(Comparison[TextArguments]):
             **ALGORITHMS[algorithm][1].on_own_data,
             "per_device_train_batch_size": in_a_batch * min(ROWS_PER_ENVIRONMENT, *sizes.values()),
             "per_device_eval_batch_size": 64,
-            "learning_rate": 5e-4 if self.arguments.trainable in ("head", "lora") else 5e-5,
+            "learning_rate": LEARNING_RATE_OF_HEADS if self.arguments.trainable in ("head", "lora") else LEARNING_RATE,
             "logging_steps": 10,
             "save_total_limit": 1,
             # A text itself is no input of the model, but very many are tokenized on their way there.
@@ -306,6 +321,11 @@ def _say(line: str) -> None:
     """On the first process alone."""
     if PartialState().is_main_process:
         print(line, flush=True)
+
+
+def settings() -> dict[str, list[Row]]:
+    """Every setting, for `--list-settings`."""
+    return listed(TextArguments, SAID_DEFAULTS, own=True)
 
 
 def main(argv: list[str] | None = None) -> None:

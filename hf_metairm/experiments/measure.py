@@ -11,16 +11,19 @@ import numpy as np
 from ..data import TensorRows
 from ..ordering import listed
 from ..trainer import EnvironmentTrainer
+from ..trainer.guessing import majority_shares
 
 
 def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
     """
-    `test`, the metrics of `Trainer.evaluate` by environment, and `unseen`, those that it was not trained on.
+    `test`, by environment the metrics of `Trainer.evaluate` and `majority`, the share of the most frequent class;
+    `unseen`, those that it was not trained on; `classes`, how many it tells apart; and `warnings`, if there are any.
 
     Raises:
         FloatingPointError: the model's loss is no number, so whatever else it gives says nothing.
     """
     trainer.evaluate(metric_key_prefix="test")
+    shares = majority_shares(trainer.eval_dataset, trainer.args.environment_column)
     trained_on = set(trainer.environments.names) if trainer.environments else set()
     found = {
         str(part.environment): {**part.metrics, "risk": part.loss, "rows": part.rows} for part in trainer.results or []
@@ -31,8 +34,13 @@ def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
             f"training diverged: the loss is NaN or infinite in {len(diverged)} of {len(found)} environments "
             f"({listed(diverged)}); try a smaller learning rate"
         )
+    for name in found:
+        if name in shares:
+            found[name]["majority"] = shares[name]
+    classes = getattr(getattr(trainer.model, "config", None), "num_labels", None)
     unseen = [name for name in found if name not in trained_on]
-    return {"test": found, "unseen": unseen, **({"warnings": trainer.told} if trainer.told else {})}
+    told = {"warnings": trainer.told} if trainer.told else {}
+    return {"test": found, "unseen": unseen, "classes": classes, **told}
 
 
 def by_environment(trainer: EnvironmentTrainer, rows: TensorRows) -> dict[str, dict[str, float]]:

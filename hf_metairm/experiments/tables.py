@@ -23,6 +23,7 @@ from .run import Result, key_of
 
 # With more or longer names than these, every environment has a row of its own.
 MOST_COLUMNS, LONGEST_HEADER = 6, 60
+MAJORITY = "most frequent class"
 Summary = dict[str, dict[str, dict[str, float]]]
 
 
@@ -93,10 +94,18 @@ def comparison_cells(
     for name, found in summary.items():
         cells = [with_error(found[e]) if e in found else "" for e in shown]
         rows.append([name, *cells, f"{100 * min(v['mean'] for v in found.values()):.1f}"])
+    if majority := majority_by_environment(results):
+        rows.append([MAJORITY, *(f"{100 * majority[e]:.1f}" if e in majority else "" for e in shown), ""])
     if len(shown) > MOST_COLUMNS or sum(map(len, titles)) > LONGEST_HEADER:
         rows = [list(column) for column in zip(*rows)]
         rows[0][0] = "environment"
     return rows[0], rows[1:]
+
+
+def majority_by_environment(results: Iterable[Result]) -> dict[str, float]:
+    """The share of the most frequent class in each environment, where a result knows it."""
+    tested = [item for result in results for item in result["test"].items()]
+    return {name: found["majority"] for name, found in tested if "majority" in found}
 
 
 def unseen_in_all(results: Iterable[Result]) -> set[str]:
@@ -118,6 +127,14 @@ def percents(found: Mapping[str, float]) -> tuple[float, float]:
 def all_percents(summary: Summary) -> dict[str, dict[str, tuple[float, float]]]:
     """Those of every name and environment, for a picture."""
     return {name: {e: percents(value) for e, value in found.items()} for name, found in summary.items()}
+
+
+def notes(results: Sequence[Result]) -> str:
+    """What a reader of the table must know: what the ± stands for, and what guessing would get."""
+    classes = {found for result in results if (found := result.get("classes"))}
+    guessing = [f"guessing among {k} classes is right in {100 / k:.1f} %" for k in sorted(classes)]
+    majority = [f"{MAJORITY}: the accuracy of always naming it"] if majority_by_environment(results) else []
+    return "; ".join([error_bar_note(results), *guessing, *majority])
 
 
 def error_bar_note(results: Iterable[Result]) -> str:
@@ -147,7 +164,7 @@ def _cell(text: str) -> str:
 def print_table(results: Sequence[Result], environments: Sequence[str] | None = None) -> None:
     """The comparison on the terminal."""
     header, rows = comparison_cells(results, environments)
-    shown = Table(title="Accuracy by environment, percent", caption=error_bar_note(results))
+    shown = Table(title="Accuracy by environment, percent", caption=notes(results))
     for k, name in enumerate(header):
         shown.add_column(cell(name), justify="right" if k else "left", overflow="fold")
     for row in rows:
@@ -161,7 +178,7 @@ def write_summary(
     """`results.json`, `table.md` and `accuracy.png` in `folder`, and the table on the terminal."""
     write(folder / "results.json", json.dumps(list(results), indent=1).encode())
     named = distinguished(results)
-    text = f"{markdown_table(named, environments)}\n\n{error_bar_note(named)}\n"
+    text = f"{markdown_table(named, environments)}\n\n{notes(named)}\n"
     write(folder / "table.md", text.encode())
     note = f"{title}\n(error bars: {error_bar_note(named)})"
     draw_comparison(all_percents(summarize(named)), folder / "accuracy.png", note, unseen_in_all(named))

@@ -21,6 +21,7 @@ from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
+from .listing import Row, listed
 from .perceptron import Data, load, make_model
 from .settings import read_settings
 
@@ -34,6 +35,8 @@ class ColoredMNISTArguments(ComparisonArguments):
 
 class ColoredMNISTComparison(Comparison[ColoredMNISTArguments]):
     """Colored MNIST in one of its configs."""
+
+    search = "hf-metairm search colored_mnist"
 
     def title(self) -> str:
         """The config."""
@@ -63,6 +66,11 @@ class ColoredMNISTComparison(Comparison[ColoredMNISTArguments]):
         """The rows of a config, drawn with a seed."""
         with PartialState().main_process_first():
             return load(ColoredMNIST.TITLE, config, seed, source=self.arguments.source)
+
+
+def settings() -> dict[str, list[Row]]:
+    """Every setting, for `--list-settings`."""
+    return listed(ColoredMNISTArguments, {})
 
 
 def main(argv: list[str] | None = None) -> None:

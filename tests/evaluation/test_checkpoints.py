@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer
 from hf_metairm.cli import app
 from hf_metairm.data.tensors import image_tensors
-from hf_metairm.evaluation import evaluate_checkpoint
+from hf_metairm.evaluation import classifier, counting, evaluate_checkpoint
 from hf_metairm.evaluation.report import print_evaluation, write_evaluation
 from hf_metairm.models import (
     BagOfEmbeddingsClassifier,
@@ -209,6 +209,71 @@ def test_json_is_all_of_stdout(checkpoint, csv):
     assert first == again
     assert first["labels"] == STARS
     assert first["worst_accuracy"] == min(e["accuracy"] for e in first["environments"])
+
+
+@pytest.fixture
+def erm(reviews, encoder, tmp_path):
+    """A checkpoint whose card says that ERM trained it, in two of three sites."""
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    rows = tokenized(reviews, tokenizer)
+    seen = rows.filter(lambda row: row["site"] != "oslo")
+    model = load_classifier(str(encoder), STARS, mean_pooling=False)
+    args = arguments(tmp_path / "erm-seed0", EnvironmentConfig, environment_column="site", learning_rate=0.03)
+    trainer = EnvironmentTrainer(model, args, train_dataset=seen, eval_dataset=rows, processing_class=tokenizer)
+    trainer.train()
+    trainer.save_model()
+    trainer.create_model_card()
+    return tmp_path / "erm-seed0", trainer.evaluate()
+
+
+def test_several_checkpoints_stand_side_by_side(erm, checkpoint, csv, tmp_path):
+    folder, metrics = erm
+    words = (checkpoint, csv, *COLUMNS, "--with", folder)
+    alone = json.loads(run(checkpoint, csv, *COLUMNS, "--json").stdout)
+    assert json.loads(run(*words, "--json").stdout) == [
+        alone,
+        json.loads(run(folder, csv, *COLUMNS, "--json").stdout),
+    ]
+    done = run(*words, "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    header, _, *lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (tmp_path / "out" / "table.md").read_text().splitlines()
+        if line.startswith("|")
+    ]
+    assert header == ["environment", "rows", checkpoint.name, "erm-seed0 (ERM)", "majority, %"]
+    table = {line[0]: line for line in lines}
+    for site, found in zip(SITES, alone["environments"]):
+        assert table[site][2].startswith(f"{100 * found['accuracy']:.1f} (")
+        assert table[site][3].startswith(f"{100 * metrics[f'eval_{site}_accuracy']:.1f} (")
+        assert table[site][3].endswith("unseen") == (site == "oslo")
+    assert table["worst environment"][2].endswith(alone["worst_environment"])
+    assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 2
+
+
+def test_a_checkpoint_that_is_not_there_is_told_before_any_is_evaluated(checkpoint, csv, tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier.Classifier, "logits", None)
+    done = run(checkpoint, csv, *COLUMNS, "--with", tmp_path)
+    assert done.exit_code == 2
+    assert f"{tmp_path} is no checkpoint" in done.stderr
+
+
+def test_rows_are_counted_where_there_is_no_terminal(checkpoint, csv, monkeypatch):
+    monkeypatch.setattr(counting, "SECONDS_BETWEEN_LINES", 0.0)
+    done = run(checkpoint, csv, *COLUMNS, "--batch_size", "50")
+    assert re.findall("Evaluating: (.*)", done.stderr) == ["50 of 150 rows", "100 of 150 rows"]
+
+
+def test_texts_are_cut_as_the_checkpoint_says(reviews, checkpoint, tmp_path):
+    options = {"environment_column": "site", "label_column": "stars", "device": "cpu"}
+    shutil.copytree(checkpoint, tmp_path / "short")
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer.model_max_length = 4
+    tokenizer.save_pretrained(tmp_path / "short")
+    kept = reviews.map(lambda row: {"text": " ".join(row["text"].split()[:2])})  # And two special tokens.
+    cut, short = (evaluate_checkpoint(str(tmp_path / "short"), rows, **options) for rows in (reviews, kept))
+    assert cut.environments == short.environments
+    assert cut.environments != evaluate_checkpoint(str(checkpoint), reviews, **options).environments
 
 
 def test_what_does_not_fit_is_refused_in_one_line(checkpoint, csv, encoder, tmp_path):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -17,10 +16,13 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from hf_metairm import MetaIRMTrainer
 from hf_metairm.experiments import finetune_text
 from hf_metairm.experiments.finetune_text import main
+from hf_metairm.experiments.verdict import verdict
 from hf_metairm.models.text_classifier import load_classifier
 
+from ..faults import in_a_fork
 from ..models.tiny import save_tiny_encoder
 
 
@@ -65,6 +67,12 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     assert results[1]["test"]["east"]["rows"] == 40, "all rows of the unseen environment are tested on"
     assert {"risk_north", "risk_south", "meta_loss_std", "grad_norm"} <= set(results[1]["history"][0])
     assert (tmp_path / "accuracy.png").exists()
+    # What guessing gets stands beside it, and the last line says where nothing was gained.
+    assert [r["classes"] for r in results] == [2, 2]
+    assert results[0]["test"]["east"]["majority"] == 0.5
+    assert "guessing among 2 classes is right in 50.0 %" in (tmp_path / "table.md").read_text()
+    said = verdict(results, "hf-metairm tune") or f"Results, table and picture: {tmp_path}"
+    assert printed.splitlines()[-1] == said
     # The checkpoint, loaded as anybody would, is right as often as the result says.
     checkpoint = tmp_path / "meta-irm-seed0"
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
@@ -158,18 +166,22 @@ def test_interrupted_run_leaves_a_checkpoint_and_goes_on(folder, reviews, tmp_pa
     """A real Ctrl-C in the middle of training; the result is that of a run that was left alone."""
     base = words(folder, reviews, tmp_path / "stopped", "--algorithms", "meta-irm", "--trainable", "all")
     base[base.index("--max_steps") + 1] = "30"
-    command = [sys.executable, "-m", "hf_metairm.experiments.finetune_text", *base]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    for line in process.stdout:
-        if "risk_north" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    rest, errors = process.communicate(timeout=600)
-    assert process.returncode == 130, rest + errors
-    assert "the same command goes on from there" in errors
-    assert "Traceback" not in errors
+    step = MetaIRMTrainer.training_step
+    steps = itertools.count()
+
+    def interrupted(*args):
+        if next(steps) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*args)
+
+    def start():
+        MetaIRMTrainer.training_step = interrupted
+        main(base)
+
+    log = tmp_path / "log"
+    assert in_a_fork(start, log) == 130, log.read_text()
+    assert "the same command goes on from there" in log.read_text()
+    assert "Traceback" not in log.read_text()
     assert list((tmp_path / "stopped" / "meta-irm-seed0").glob("checkpoint-*"))
     main(base)
     resumed = json.loads((tmp_path / "stopped" / "results.json").read_text())[0]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hf_metairm.experiments.tables import distinguished, markdown_table, print_table, summarize, write_summary
+from hf_metairm.experiments.verdict import verdict
 
 
 def result(name, seed, **accuracy):
@@ -59,3 +60,39 @@ def test_one_name_with_several_settings_is_several_rows():
     results = [with_settings(0, rate=0.1), with_settings(1, rate=0.1), with_settings(0, rate=0.2, column="site")]
     assert [r["name"] for r in distinguished(results)] == ["erm, rate 0.1"] * 2 + ["erm, rate 0.2, column site"]
     assert [r["name"] for r in distinguished(results[:2])] == ["erm", "erm"]
+
+
+def test_what_guessing_and_the_most_frequent_class_get_stands_beside_the_results(tmp_path, capsys):
+    one = result("erm", 0, north=0.5, south=0.6)
+    one["test"]["north"]["majority"], one["test"]["south"]["majority"], one["classes"] = 0.5, 0.625, 4
+    write_summary([one], tmp_path, "A title")
+    text = (tmp_path / "table.md").read_text()
+    assert "| most frequent class | 50.0 | 62.5 |  |" in text
+    assert "guessing among 4 classes is right in 25.0 %" in text
+    assert "most frequent class" in capsys.readouterr().out
+    assert "guessing" not in markdown_table([result("erm", 0, north=0.5)])
+
+
+@pytest.mark.parametrize(
+    ("erm", "other", "unseen", "said"),
+    [
+        ((0.90, 0.56), (0.80, 0.57), ["far"], "in any environment that training did not see"),  # within the error
+        ((0.90, 0.56), (0.80, 0.70), ["far"], None),
+        ((0.80, 0.56), (0.90, 0.50), ["far"], "(far: erm 56.0 ± 2.5, meta-irm 50.0 ± 2.5)"),  # better where it is seen
+        ((0.80, 0.56), (0.90, 0.50), [], None),
+        ((0.90, 0.56), (0.80, 0.57), [], "--unseen_environments"),
+    ],
+)
+def test_a_comparison_in_which_nothing_beats_erm_says_so(erm, other, unseen, said):
+    pairs = (("erm", erm), ("meta-irm", other))
+    results = [{**result(name, 0, near=near, far=far), "unseen": unseen} for name, (near, far) in pairs]
+    found = verdict(results, "hf-metairm tune")
+    assert (found is None) == (said is None)
+    assert said is None or (said in found and "`hf-metairm tune`" in found)
+    assert verdict(results[:1], "hf-metairm tune") is None, "there is nothing to compare"
+
+
+def test_the_error_is_over_seeds_where_there_are_several():
+    seeds = [result("erm", k, far=0.50) for k in (0, 1)] + [result("v-rex", k, far=0.50 + 0.1 * k) for k in (0, 1)]
+    assert "v-rex 55.0 ± 7.1" in verdict(seeds, "hf-metairm tune")
+    assert verdict([*seeds[:2], result("v-rex", 0, far=0.59), result("v-rex", 1, far=0.60)], "") is None
