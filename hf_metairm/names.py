@@ -7,11 +7,13 @@ from typing import Any
 
 from rich.text import Text
 
+from .secrets import without_secrets
+
 
 def one_line(value: Any) -> str:
-    """A name from data or a user on one line, without control characters."""
+    """A name from data or a user on one line, without control characters and secrets."""
     text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(value))
-    return " ".join(text.split())
+    return " ".join(without_secrets(text).split())
 
 
 def cell(value: Any) -> Text:

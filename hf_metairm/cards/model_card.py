@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def write_card(facts: CardFacts, details: CardDetails, folder: Path) -> None:
         folder (`Path`): is made if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    identity, energy = Identity(facts, details), read_energy(folder)
+    plain: dict[str, Any] = {
+        name: without_secrets(v, facts.args) for name, v in vars(details).items() if isinstance(v, str)
+    }
+    identity, energy = Identity(facts, replace(details, **plain)), read_energy(folder)
     pictures = {
         "curves": CURVES if draw_curves(facts.history, list(facts.environments), folder / CURVES) else None,
         "dots": DOTS if measured.draw_results(identity, folder / DOTS) else None,

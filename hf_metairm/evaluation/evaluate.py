@@ -64,6 +64,7 @@ def evaluate_checkpoint(
         raise ValueError(f"There are no rows in the split {split!r} of {dataset or 'the dataset'}.")
     if batch_size < 1:
         raise ValueError(f"--batch_size {batch_size}: give a number from 1 on.")
+    rows = rows.with_format(None)  # numpy's or torch's values are no texts, images or names
     check_columns(rows, environment_column=environment_column, label_column=label_column)
     codes, names = read_words(rows, environment_column)
     present, environments = np.unique(codes, return_inverse=True)

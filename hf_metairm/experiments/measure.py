@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..data import TensorRows
+from ..ordering import listed
 from ..trainer import EnvironmentTrainer
 from ..trainer.guessing import majority_shares
 
@@ -16,6 +18,9 @@ def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
     """
     `test`, by environment the metrics of `Trainer.evaluate` and `majority`, the share of the most frequent class;
     `unseen`, those that it was not trained on; `classes`, how many it tells apart; and `warnings`, if there are any.
+
+    Raises:
+        FloatingPointError: the model's loss is no number, so whatever else it gives says nothing.
     """
     trainer.evaluate(metric_key_prefix="test")
     shares = majority_shares(trainer.eval_dataset, trainer.args.environment_column)
@@ -23,6 +28,12 @@ def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
     found = {
         str(part.environment): {**part.metrics, "risk": part.loss, "rows": part.rows} for part in trainer.results or []
     }
+    diverged = [name for name, metrics in found.items() if not math.isfinite(metrics["risk"])]
+    if diverged:
+        raise FloatingPointError(
+            f"training diverged: the loss is NaN or infinite in {len(diverged)} of {len(found)} environments "
+            f"({listed(diverged)}); try a smaller learning rate"
+        )
     for name in found:
         if name in shares:
             found[name]["majority"] = shares[name]
@@ -47,7 +58,7 @@ def statistics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """The metrics of one environment: see [`by_environment`]. `logits` (n, k), `labels` (n,)."""
     shifted = logits - logits.max(1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    right = logits.argmax(1) == labels
+    right = (logits.argmax(1) == labels) & np.isfinite(logits).all(1)  # NaN is no answer
     confidence = np.exp(log_probabilities.max(1))
     bins = np.minimum((confidence * 15).astype(int), 14)
     gaps = [abs((confidence - right)[bins == k].sum()) for k in range(15)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, set_seed
 
 from ..data import DATASETS, TensorRows
+from ..data.textfiles import open_text
 from ..models import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig, ColoredMNISTClassifier, ColoredMNISTConfig
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from .measure import by_environment, warnings_of
@@ -207,9 +209,11 @@ class _MeanOfWordVectors:
             )
         if not Path(file).is_file():
             raise ValueError(f"--word_vectors {file}: there is no such file.")
-        with open(file, encoding="utf-8") as lines:
-            next(lines)
-            size = len(next(lines).split()) - 1
+        with open_text(Path(file)) as lines:
+            first = [line.split() for line in islice(lines, 2)]
+        if len(first) < 2 or len(first[1]) < 2:
+            raise ValueError(f"--word_vectors {file}: a word and its numbers stand on each line, and here are none.")
+        size = len(first[1]) - 1
         self._tokenizer = word_tokenizer(training_sentences)
         model = BagOfEmbeddingsClassifier(
             BagOfEmbeddingsConfig(vocab_size=len(self._tokenizer), embedding_size=size, hidden_size=1)

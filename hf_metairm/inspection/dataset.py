@@ -87,6 +87,8 @@ def inspect_dataset(
     check_columns(dataset, environment_column=environment_column, label_column=label_column)
     if not len(dataset):
         raise ValueError("The dataset has no rows.")
+    if most_cues < 0:
+        raise ValueError(f"most_cues={most_cues} is refused: use a number from 0 on.")
     rows = seen_rows(dataset, environment_column, unseen_environments)
     named = taken(dataset.select_columns([environment_column, label_column]), rows)
     environments, environment_names = read_words(named, environment_column)

@@ -181,6 +181,7 @@ def test_images_are_measured(bundled):
         (lambda d: d, {"label_column": "text"}, "distinct values|no class"),
         (lambda d: d, {"environment_column": "tags"}, "holds lists or records"),
         (lambda d: d.select([]), {}, "has no rows"),
+        (lambda d: d, {"most_cues": -1}, "most_cues=-1 is refused"),
         (
             lambda d: d.map(lambda row, i: {"environment": None if i < 3 else "a"}, with_indices=True),
             {},

@@ -19,6 +19,7 @@ from hf_metairm.experiments.comparison import ComparisonArguments
 from hf_metairm.experiments.settings import read_settings
 from hf_metairm.provenance import __version__
 from hf_metairm.trainer import ALGORITHMS
+from hf_metairm.tuning.tune import read_tune_settings
 
 from .pages import PAGES, ROOT, commands, name_of
 
@@ -36,6 +37,8 @@ def check_own(words: list[str]) -> None:
     if len(words) == 1:  # a command that is spoken of, or one without arguments
         return
     with command.make_context(words[0], words[1:]) as context:
+        if words[0] == "tune":
+            read_tune_settings(["--dataset", context.params["dataset"], *context.args])
         if words[0] == "train":
             config = context.params["config"]
             text = config.read_text(encoding="utf-8") if config else ""
@@ -126,6 +129,8 @@ def test_commands(page, monkeypatch):
         "accelerate launch trainer_examples/finetune_text.py --algorithm irmv9",
         "accelerate launch trainer_examples/finetune_text.py --maxx_steps 3",
         "hf-metairm train --dataset reviews.csv --datasett reviews.csv",
+        "hf-metairm tune reviews.csv --environment_colum site",
+        "hf-metairm tune reviews.csv --trials 0",
         "accelerate launch trainer_examples/finetune.py",
         "make dinner",
         "pip install '.[demos]'",

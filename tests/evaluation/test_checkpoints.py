@@ -104,6 +104,10 @@ def test_text_classifier_and_adapter(trainable, reviews, encoder, tmp_path):
     )
     check(evaluation, metrics)
     assert evaluation.labels == STARS
+    in_numpys_format = evaluate_checkpoint(
+        str(tmp_path), reviews.with_format("numpy"), environment_column="site", label_column="stars", device="cpu"
+    )
+    check(in_numpys_format, metrics)
     assert len({e.metrics["accuracy"] for e in evaluation.environments}) > 1
 
 

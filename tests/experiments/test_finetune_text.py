@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -17,12 +16,14 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from hf_metairm import MetaIRMTrainer
 from hf_metairm.data.seen import SEEN, SeenTexts
 from hf_metairm.experiments import finetune_text
 from hf_metairm.experiments.finetune_text import main
 from hf_metairm.experiments.verdict import verdict
 from hf_metairm.models.text_classifier import load_classifier
 
+from ..faults import in_a_fork
 from ..models.tiny import save_tiny_encoder
 
 
@@ -172,18 +173,22 @@ def test_interrupted_run_leaves_a_checkpoint_and_goes_on(folder, reviews, tmp_pa
     """A real Ctrl-C in the middle of training; the result is that of a run that was left alone."""
     base = words(folder, reviews, tmp_path / "stopped", "--algorithms", "meta-irm", "--trainable", "all")
     base[base.index("--max_steps") + 1] = "30"
-    command = [sys.executable, "-m", "hf_metairm.experiments.finetune_text", *base]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    for line in process.stdout:
-        if "risk_north" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    rest, errors = process.communicate(timeout=600)
-    assert process.returncode == 130, rest + errors
-    assert "the same command goes on from there" in errors
-    assert "Traceback" not in errors
+    step = MetaIRMTrainer.training_step
+    steps = itertools.count()
+
+    def interrupted(*args):
+        if next(steps) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*args)
+
+    def start():
+        MetaIRMTrainer.training_step = interrupted
+        main(base)
+
+    log = tmp_path / "log"
+    assert in_a_fork(start, log) == 130, log.read_text()
+    assert "the same command goes on from there" in log.read_text()
+    assert "Traceback" not in log.read_text()
     assert list((tmp_path / "stopped" / "meta-irm-seed0").glob("checkpoint-*"))
     main(base)
     resumed = json.loads((tmp_path / "stopped" / "results.json").read_text())[0]
@@ -233,14 +238,22 @@ def test_a_head_for_other_classes_is_replaced_with_a_warning(folder, reviews, tm
     assert model.config.id2label == {0: "bad", 1: "good"}
 
 
+def test_a_run_that_diverges_has_failed(folder, reviews, tmp_path, capsys):
+    diverging = ["--learning_rate", "1e30", "--max_grad_norm", "0", "--lr_scheduler_type", "constant"]
+    with pytest.raises(SystemExit) as stopped:
+        main(words(folder, reviews, tmp_path, "--trainable", "all", "--algorithms", "erm", *diverging))
+    assert stopped.value.code == 1
+    assert "training diverged: the loss is NaN or infinite in 3 of 3 environments" in capsys.readouterr().err
+    assert not (tmp_path / "table.md").exists()
+
+
 def test_texts_are_cut_to_what_the_model_has_positions_for(folder, tmp_path):
     texts = ["fine " * 400, "x" * 1_000_000, "", " "] * 6
     file = tmp_path / "long.csv"
     file.write_text("text,stars,site\n" + "".join(f"{t},{k % 2},{'ab'[k // 12]}\n" for k, t in enumerate(texts)))
-    for trainable in ("head", "all"):
-        base = words(folder, file, tmp_path, "--trainable", trainable, "--algorithms", "erm", "--max_length", "500")
-        at = base.index("--unseen_environments")
-        main(base[:at] + base[at + 2 :])
+    base = words(folder, file, tmp_path, "--trainable", "all", "--algorithms", "erm", "--max_length", "500")
+    at = base.index("--unseen_environments")
+    main(base[:at] + base[at + 2 :])
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "erm-seed0")
     assert tokenizer.model_max_length == 64, "of the tiny encoder"
 
