@@ -261,6 +261,11 @@ def test_rows_that_were_trained_on_are_told(erm, checkpoint, reviews, csv):
     (note,) = [note for note in found["notes"] if "Trained on these very texts" in note]
     assert "berlin 100 %, lima 100 %" in note
     assert "Trained on" not in run(checkpoint, csv, *COLUMNS).stdout, "a checkpoint that does not say"
+    shutil.copytree(folder, folder.with_name("again"))
+    both, one = ((folder.with_name("again"), csv, *COLUMNS, "--with", other) for other in (folder, checkpoint))
+    said = [" ".join(run(*words).stdout.split()) for words in (both, one)]
+    assert [text.count("Trained on these very texts") for text in said] == [1, 1]
+    assert ["again (ERM): Trained on" in text for text in said] == [False, True], "of which, where it is not of all"
     (folder / "_trained_on.safetensors").write_bytes(b"broken")
     assert run(folder, csv, *COLUMNS).exit_code == 0
     new = reviews.map(lambda row: {"text": row["text"] + " anew"})
