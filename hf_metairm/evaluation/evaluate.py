@@ -9,9 +9,11 @@ import numpy as np
 from transformers import EvalPrediction
 
 from ..data.words import check_columns, read_words
+from ..data.words import text_column as as_texts
 from ..metrics import ACCURACY, metric_named
 from ..provenance import versions
 from .checkpoint import load_checkpoint
+from .files import read_seen
 from .intervals import CONFIDENCE, of_mean, of_worst, wilson
 from .labels import class_ids
 from .result import EnvironmentScores, Evaluation
@@ -70,7 +72,10 @@ def evaluate_checkpoint(
     classifier = load_checkpoint(checkpoint, device, labels)
     classes = len(classifier.labels)
     ids = class_ids(rows, label_column, dict(enumerate(classifier.labels)))
-    logits = classifier.logits(rows, classifier.input_column(rows, text_column, image_column), batch_size, max_length)
+    column = classifier.input_column(rows, text_column, image_column)
+    logits = classifier.logits(rows, column, batch_size, max_length)
+    seen = read_seen(checkpoint) if classifier.kind == "text" else None  # What of these rows it was trained on.
+    texts = np.array(as_texts(rows.select_columns([column]), column)[column][:] if seen else [], dtype=object)
     unseen = classifier.record.unseen(names, environment_column)
 
     predictions = logits.argmax(-1)
@@ -90,6 +95,7 @@ def evaluate_checkpoint(
             float(np.bincount(ids[place]).max() / n),
             unseen.get(name),
             np.bincount(pairs, minlength=classes**2).reshape(classes, classes).tolist(),
+            None if seen is None else _share(seen.among(texts[place])),
         )
 
     found = [scores(name, environments == k) for k, name in enumerate(names)]
@@ -114,3 +120,7 @@ def evaluate_checkpoint(
         versions=versions(),
         algorithm=classifier.record.algorithm,
     )
+
+
+def _share(found: np.ndarray) -> float | None:
+    return float(found.mean()) if len(found) else None

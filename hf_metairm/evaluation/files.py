@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from ..data.seen import SEEN, SeenTexts
 from ..models.reading import check_name, file_of
 
 
@@ -31,6 +34,15 @@ class Record:
         """Which of some environments training did not see; nothing where these seem to be of another kind."""
         of_a_kind = column == self.environment_column or set(names) & set(self.environments)
         return {name: name not in self.environments for name in names} if self.environments and of_a_kind else {}
+
+
+def read_seen(name: str) -> SeenTexts | None:
+    """Which texts a checkpoint in a folder of this machine was trained on, where it keeps that."""
+    file = Path(name, SEEN)
+    try:
+        return SeenTexts.load(file) if file.is_file() else None
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError):
+        return None
 
 
 def read_record(name: str) -> Record:

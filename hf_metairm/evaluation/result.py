@@ -9,6 +9,9 @@ from ..metrics import Metric, metric_named
 from .intervals import Interval
 
 
+SAME_BY_CHANCE = 0.05  # share of rows whose text may stand in other data, too: short ones recur
+
+
 @dataclass(frozen=True)
 class EnvironmentScores:
     """
@@ -23,6 +26,8 @@ class EnvironmentScores:
         majority (`float`): the share of the most frequent class.
         unseen (`bool`, *optional*): whether training never saw it; `None` where nobody noted that down.
         confusion (`list[list[int]]`): row counts, the true class by the predicted one.
+        trained_on (`float`, *optional*): share of its rows whose text is one that the checkpoint was trained on;
+            `None` where the checkpoint does not know.
     """
 
     name: str
@@ -32,6 +37,7 @@ class EnvironmentScores:
     majority: float
     unseen: bool | None
     confusion: list[list[int]]
+    trained_on: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,13 @@ class Evaluation:
         notes = []
         if all(e.unseen for e in self.environments):
             notes.append("Training saw none of these environments: nothing here is about those that it saw.")
+        shares = {e.name: e.trained_on or 0.0 for e in self.environments}
+        again = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items() if share > SAME_BY_CHANCE)
+        if again:
+            notes.append(
+                f"Trained on these very texts: {again} of the rows. Such results say nothing of new rows: evaluate on "
+                "others, such as those that were held out."
+            )
         guesses = [e.name for e in self.environments if self.values[e.name] <= e.majority]
         if self.metric.share_of_rows and guesses:
             notes.append(f"No better than always naming the most frequent class: {', '.join(guesses)}.")

@@ -84,4 +84,9 @@ def _with_header(cells: tuple[list[str], list[list[str]]]) -> list[list[str]]:
 
 
 def _notes(evaluations: Sequence[Evaluation]) -> list[str]:
-    return [f"{name}: {note}" for name, e in zip(headings(evaluations), evaluations) for note in e.notes]
+    """Each note once, with the checkpoints that it is of where it is not of all."""
+    of: dict[str, list[str]] = {}
+    for name, evaluation in zip(headings(evaluations), evaluations):
+        for note in evaluation.notes:
+            of.setdefault(note, []).append(name)
+    return [note if len(names) == len(evaluations) else f"{', '.join(names)}: {note}" for note, names in of.items()]

@@ -158,7 +158,15 @@ class TextComparison(Comparison[TextArguments]):
     ) -> EnvironmentTrainer:
         """A new classifier on the pretrained encoder, of which `trainable` says how much is trained."""
         if self.arguments.stages == "two":
-            return self._head_trainer(algorithm, dataset_config, seed, folder)
+            trainer = self._head_trainer(algorithm, dataset_config, seed, folder)
+        else:
+            trainer = self._whole_trainer(algorithm, dataset_config, seed, folder, stack)
+        trainer.trained_texts = self.data(dataset_config, seed).train["sentence"]
+        return trainer
+
+    def _whole_trainer(
+        self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
+    ) -> EnvironmentTrainer:
         data = self.data(dataset_config, seed)
         trainer_class = ALGORITHMS[algorithm][0]
         defaults = self._defaults(algorithm, data.train)

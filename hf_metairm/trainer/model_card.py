@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
+
 from ..cards.facts import CardDetails, CardFacts, CardResult
 from ..cards.model_card import write_card
+from ..data.seen import SEEN, SeenTexts
 from .checkpoint import CheckpointedState
 from .evaluation import EnvironmentEvaluation
 from .guessing import majority_shares
 
 
+TEXT_COLUMNS = ("sentence", "text")
 TAGS = ("hf-metairm", "out-of-distribution")
 
 
@@ -28,6 +32,8 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
 
     args: Any  # an `EnvironmentConfig`
     card_details: CardDetails
+    trained_texts: Iterable[str] | None = None
+    """The texts that were trained on, where the training dataset has no column of them."""
 
     def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
         """`transformers.Trainer.push_to_hub`; what was not evaluated is evaluated for the card first."""
@@ -37,7 +43,8 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
     def create_model_card(self, *args: Any, **details: Any) -> None:
         """
         Write `README.md`, `training_curves.png`, `results.png` and `results.json` into the output folder, on the
-        first process.
+        first process, and for evaluations of the checkpoint `_trained_on.safetensors`, digests of the training texts,
+        which is not published.
 
         The results are those of the last `evaluate()`; with one process an evaluation that is lacking is made up for,
         with several call `evaluate()` on all of them first. Names are escaped wherever they come from.
@@ -49,7 +56,10 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
         if self.args.world_size == 1:
             self._evaluate_for_card()
         if self.is_world_process_zero():
-            write_card(self.card_facts(), self.card_details.updated(**vars(given)), Path(str(self.args.output_dir)))
+            folder = Path(str(self.args.output_dir))
+            write_card(self.card_facts(), self.card_details.updated(**vars(given)), folder)
+            if (texts := self._texts()) is not None:
+                SeenTexts.of(texts).save(folder / SEEN)
 
     def card_facts(self) -> CardFacts:
         """What this Trainer knows for a card."""
@@ -71,6 +81,15 @@ class ModelCardWriter(EnvironmentEvaluation, CheckpointedState):
             processor=self.processing_class,
             datasets=hub_datasets(self.train_dataset),
         )
+
+    def _texts(self) -> Iterable[str] | None:
+        """What evaluations of the checkpoint compare their rows with."""
+        dataset: Any = self.train_dataset
+        if self.trained_texts is not None or not isinstance(dataset, datasets.Dataset):
+            return self.trained_texts
+        column = next((c for c in TEXT_COLUMNS if c in dataset.column_names), None)
+        texts = None if column is None else dataset.with_format(None)[column][:]
+        return texts if texts and all(isinstance(text, str) for text in texts) else None
 
     def _card_results(self) -> Iterator[CardResult]:
         parts = self.eval_dataset if isinstance(self.eval_dataset, dict) else {None: self.eval_dataset}

@@ -251,6 +251,28 @@ def test_several_checkpoints_stand_side_by_side(erm, checkpoint, csv, tmp_path):
     assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 2
 
 
+def test_rows_that_were_trained_on_are_told(erm, checkpoint, reviews, csv):
+    folder, _ = erm
+    seen = {text for text, site in zip(reviews["text"], reviews["site"]) if site != "oslo"}
+    found = json.loads(run(folder, csv, *COLUMNS, "--json").stdout)
+    for environment in found["environments"]:
+        texts = [text for text, site in zip(reviews["text"], reviews["site"]) if site == environment["name"]]
+        assert environment["trained_on"] == pytest.approx(np.mean([text in seen for text in texts]))
+    (note,) = [note for note in found["notes"] if "Trained on these very texts" in note]
+    assert "berlin 100 %, lima 100 %" in note
+    assert "Trained on" not in run(checkpoint, csv, *COLUMNS).stdout, "a checkpoint that does not say"
+    shutil.copytree(folder, folder.with_name("again"))
+    both, one = ((folder.with_name("again"), csv, *COLUMNS, "--with", other) for other in (folder, checkpoint))
+    said = [" ".join(run(*words).stdout.split()) for words in (both, one)]
+    assert [text.count("Trained on these very texts") for text in said] == [1, 1]
+    assert ["again (ERM): Trained on" in text for text in said] == [False, True], "of which, where it is not of all"
+    (folder / "_trained_on.safetensors").write_bytes(b"broken")
+    assert run(folder, csv, *COLUMNS).exit_code == 0
+    new = reviews.map(lambda row: {"text": row["text"] + " anew"})
+    options = {"environment_column": "site", "label_column": "stars", "device": "cpu"}
+    assert not [note for note in evaluate_checkpoint(str(folder), new, **options).notes if "Trained on" in note]
+
+
 def test_a_checkpoint_that_is_not_there_is_told_before_any_is_evaluated(checkpoint, csv, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier.Classifier, "logits", None)
     done = run(checkpoint, csv, *COLUMNS, "--with", tmp_path)

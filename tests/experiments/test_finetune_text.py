@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_metairm import MetaIRMTrainer
+from hf_metairm.data.seen import SEEN, SeenTexts
 from hf_metairm.experiments import finetune_text
 from hf_metairm.experiments.finetune_text import main
 from hf_metairm.experiments.verdict import verdict
@@ -71,6 +72,12 @@ def test_own_csv_from_file_to_table_and_checkpoint(trainable, folder, reviews, t
     assert [r["classes"] for r in results] == [2, 2]
     assert results[0]["test"]["east"]["majority"] == 0.5
     assert "guessing among 2 classes is right in 50.0 %" in (tmp_path / "table.md").read_text()
+    # Eight of ten rows of the file were trained on, and the checkpoint knows it.
+    seen = SeenTexts.load(tmp_path / "meta-irm-seed0" / SEEN)
+    with open(reviews) as handle:
+        north = [row["text"] for row in csv.DictReader(handle) if row["site"] == "north"]
+    assert seen.among(north).mean() >= 0.8
+    assert not seen.among(["a text of somebody else's"]).any()
     said = verdict(results, "hf-metairm tune") or f"Results, table and picture: {tmp_path}"
     assert printed.splitlines()[-1] == said
     # The checkpoint, loaded as anybody would, is right as often as the result says.
