@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 
+from hf_metairm.experiments.interrupts import remembered
 from hf_metairm.files import in_one_line
 from hf_metairm.secrets import without_secrets
 
@@ -35,19 +36,17 @@ def one_line_errors(interrupted: str = NOTHING_KEPT) -> Iterator[None]:
     Args:
         interrupted (`str`, *optional*): what is said on Ctrl-C: what is kept, and how to go on.
     """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except (ValueError, OSError, ImportError, MemoryError) as error:
-        if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
-            raise
-        fail(in_one_line(error), WRONG_USE if _is_wrong_use(error) else FAILURE)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # What is said is said: no second Ctrl-C breaks into the end.
-        typer.echo(interrupted, err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with remembered():
+        try:
+            yield
+        except (ValueError, OSError, ImportError, MemoryError) as error:
+            if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
+                raise
+            fail(in_one_line(error), WRONG_USE if _is_wrong_use(error) else FAILURE)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # What is said is said: no second Ctrl-C breaks into the end.
+            typer.echo(interrupted, err=True)
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def _is_wrong_use(error: Exception) -> bool:

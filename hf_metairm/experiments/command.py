@@ -12,6 +12,7 @@ from accelerate import PartialState
 
 from ..files import in_one_line
 from ..secrets import without_secrets
+from .interrupts import remembered
 
 
 def run_command(recipe: Callable[[], Any]) -> None:
@@ -20,24 +21,23 @@ def run_command(recipe: Callable[[], Any]) -> None:
     network, a missing package, a full disk or failed runs raise with status 1, and after Ctrl-C or SIGTERM say how to
     go on and exit with status 130. With `HF_METAIRM_TRACEBACK=1` errors keep their traceback.
     """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        recipe()
-    except (ValueError, OSError, ImportError, MemoryError) as error:
-        if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
-            raise
-        _say(f"Error: {without_secrets(in_one_line(error))}")
-        ours = not type(error).__module__.startswith("huggingface_hub")
-        sys.exit(2 if ours and isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)) else 1)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # What is said is said: no second Ctrl-C breaks into the end.
-        _say("Interrupted. What was trained is kept: the same command goes on from there.")
-        sys.exit(130)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        state = PartialState()
-        if state.num_processes > 1:
-            state.destroy_process_group()
+    with remembered():
+        try:
+            recipe()
+        except (ValueError, OSError, ImportError, MemoryError) as error:
+            if os.environ.get("HF_METAIRM_TRACEBACK") == "1":
+                raise
+            _say(f"Error: {without_secrets(in_one_line(error))}")
+            ours = not type(error).__module__.startswith("huggingface_hub")
+            sys.exit(2 if ours and isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)) else 1)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # What is said is said: no second Ctrl-C breaks into the end.
+            _say("Interrupted. What was trained is kept: the same command goes on from there.")
+            sys.exit(130)
+        finally:
+            state = PartialState()
+            if state.num_processes > 1:
+                state.destroy_process_group()
 
 
 def _say(line: str) -> None:

@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from ..files import check_room
+from .interrupts import check_interrupted
 from .run import Result, Run
 from .store import Store, checkpoints
 from .workers import Failure, Work, side_by_side
@@ -116,6 +117,7 @@ def _in_turn(
     places: dict[Run, Path], work: Work, starting: Callable[[Run], None]
 ) -> Iterator[tuple[Run, Result | Failure]]:
     for run, place in places.items():
+        check_interrupted()
         starting(run)
         try:
             yield run, work(run, place, lambda step: None)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ..secrets import without_secrets
+from .interrupts import check_interrupted
 from .run import Result, Run
 
 
@@ -63,6 +64,7 @@ def side_by_side(places: dict[Run, Path], work: Work, workers: int) -> Iterator[
     try:
         with _Bars() as bars:
             while True:
+                check_interrupted()
                 for worker in pool:
                     if worker.run is None and (following := next(waiting, None)):
                         worker.start(*following)

@@ -9,6 +9,8 @@ from transformers import TrainerCallback
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer
 from hf_metairm.experiments import comparison
+from hf_metairm.experiments.command import run_command
+from hf_metairm.experiments.engine import carry_out
 from hf_metairm.experiments.run import Run
 from hf_metairm.experiments.store import Store
 from hf_metairm.experiments.training import train_run
@@ -77,3 +79,28 @@ def test_one_line_and_the_same_end(phase, number, times, left_alone, tmp_path): 
     assert "Traceback" not in said
     assert in_a_fork(lambda: train(folder), log) == 0, log.read_text()
     assert ends_as(folder) == whole
+
+
+class Swallows:
+    """As a destructor or a weak reference's callback does: Python prints what is raised there and goes on."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_whose_exception_is_lost_stops_before_the_next_run(tmp_path):
+    started = []
+
+    def work(run, folder, tell):
+        started.append(run.seed)
+        Swallows()
+        return {"name": "erm", "seed": run.seed, "settings": run.settings, "test": {}, "train_seconds": 0.0}
+
+    def recipe():
+        carry_out([Run("erm", {"seed": seed}) for seed in range(3)], Store(tmp_path), work, say=lambda line: None)
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(recipe)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # The end of a command has no ear for it.
+    assert (ended.value.code, started) == (130, [0])
