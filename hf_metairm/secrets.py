@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -45,16 +44,3 @@ def public(settings: Any) -> Any:
     if isinstance(settings, (list, tuple)):
         return [public(value) for value in settings]
     return without_secrets(settings) if isinstance(settings, str) else settings
-
-
-@contextmanager
-def hidden(settings: Any) -> Iterator[None]:
-    """While open, the secrets among an object's attributes are `None`: it can be written as it stands."""
-    kept = {name: value for name, value in vars(settings).items() if is_secret(name) and isinstance(value, str)}
-    for name in kept:
-        setattr(settings, name, None)
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            setattr(settings, name, value)

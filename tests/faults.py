@@ -1,4 +1,4 @@
-"""Stop a process, or fill its disk, at any one of its writes: in a fork, so that a kill is a kill."""
+"""What a kill at any one of a process's writes leaves, and a disk that is full there; and forks to try both in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import errno
 import gc
 import os
-import signal
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -17,28 +17,26 @@ import safetensors.torch
 import torch
 
 
-KILL, FULL = "kill", "full"
 BEGIN, HALF = "as it begins", "half way"
 
 
 class Writes:
     """
-    What a process writes below a folder, in order; at one of them something happens.
+    What a process writes below a folder, in order; what a kill at each of them would leave, or a disk that is full.
 
     A write is a file that is opened for writing, whoever opens it, or a name that is given to a file or folder: of
     Python's calls the interpreter itself reports them, of torch's and safetensors' own writers two functions here.
 
     Args:
         folder (`Path`): writes elsewhere do not count.
-        number (`int`): of the write at which it happens, from 0 on; -1 for none.
-        moment (`str`): `BEGIN`, or `HALF`: the file is there with half of its content.
-        fault (`str`): `KILL` (this process, by SIGKILL) or `FULL` (the disk).
+        left (`Path`, *optional*): gets a copy of the folder at every write, under its number, as it begins and half
+            way: what is on the disk there is what SIGKILL leaves.
+        full_from (`int`, *optional*): from this write on the disk is full.
     """
 
-    def __init__(self, folder: Path, number: int = -1, moment: str = BEGIN, fault: str = KILL):
-        self.folder, self.number, self.moment, self.fault = str(folder), number, moment, fault
+    def __init__(self, folder: Path, left: Path | None = None, full_from: int | None = None):
+        self.folder, self.left, self.full_from = str(folder), left, full_from
         self.seen: list[str] = []
-        self._half: str | None = None
 
     def begin(self) -> None:
         """From here on; for the rest of the process."""
@@ -75,23 +73,23 @@ class Writes:
     def _write(self, path: str, error: Exception | None = None) -> None:
         if not os.path.abspath(path).startswith(self.folder) or path.endswith(".lock"):
             return
-        if self._half is not None:  # The write before this one was to be left half-done.
-            half, self._half = self._half, None
-            self._happen(half, None, truncate=True)
+        number = len(self.seen)
+        if self.full_from is not None and number >= self.full_from:
+            raise error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        if self.left is not None:
+            if self.seen:
+                half = self._copy(number - 1, HALF) / os.path.relpath(self.seen[-1], self.folder)
+                if half.is_file():
+                    os.truncate(half, half.stat().st_size // 2)
+            self._copy(number, BEGIN)
         self.seen.append(path)
-        number = len(self.seen) - 1
-        if number == self.number or (self.fault == FULL and number > self.number >= 0):  # A full disk stays full.
-            if self.moment == HALF:
-                self._half = path
-            else:
-                self._happen(path, error, truncate=False)
 
-    def _happen(self, path: str, error: Exception | None, truncate: bool) -> None:
-        if truncate and os.path.isfile(path):
-            os.truncate(path, os.path.getsize(path) // 2)
-        if self.fault == KILL:
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    def _copy(self, number: int, moment: str) -> Path:
+        copy = self.left / f"{number:03} {moment}"
+        if os.path.isdir(self.folder):
+            return shutil.copytree(self.folder, copy)
+        copy.mkdir(parents=True)
+        return copy
 
 
 def signals(number: int, times: int) -> None:

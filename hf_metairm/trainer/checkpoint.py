@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there, with the algorithm's state in them, and without secrets."""
+"""Checkpoints that are whole or not there, with the algorithm's state in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from ..algorithms import Algorithm
 from ..files import INCOMPLETE, filling, says_if_full, tree_to_disk
-from ..secrets import hidden
 from .whole import STATE, flaw_of, newest_whole
 
 
@@ -29,8 +28,7 @@ class CheckpointedState(Trainer):
     the environments: without it a resumed run is another run.
 
     A checkpoint is written into the folder `_incomplete` and takes its place when it is whole: what `checkpoint-N` is
-    called can be resumed from, also after a kill or on a full disk. So are the files of `save_model`. Tokens among the
-    arguments are in none of the files.
+    called can be resumed from, also after a kill or on a full disk. So are the files of `save_model`.
 
     Raises:
         DiskFullError: there was no room for a checkpoint or a model; those before are kept.
@@ -125,19 +123,17 @@ class CheckpointedState(Trainer):
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         if self._folder_of_checkpoints is None:  # Else it comes when the checkpoint is whole.
-            with hidden(self.args):
-                super()._push_from_checkpoint(checkpoint_folder)
+            super()._push_from_checkpoint(checkpoint_folder)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir if output_dir is not None else str(self.args.output_dir))
-        with hidden(self.args):
-            if self._folder_of_checkpoints is not None or not self.args.should_save:
-                super()._save(str(folder), state_dict)
-                return
-            with filling(folder) as new:
-                if (folder / "README.md").is_file():  # An adapter's saving adds to the card that is there.
-                    shutil.copy(folder / "README.md", new)
-                super()._save(str(new), state_dict)
+        if self._folder_of_checkpoints is not None or not self.args.should_save:
+            super()._save(str(folder), state_dict)
+            return
+        with filling(folder) as new:
+            if (folder / "README.md").is_file():  # An adapter's saving adds to the card that is there.
+                shutil.copy(folder / "README.md", new)
+            super()._save(str(new), state_dict)
 
     # The algorithm's state
 

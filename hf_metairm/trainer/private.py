@@ -28,8 +28,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_load_optimizer_and_scheduler": "overridden: and comes back from it",
         "_save_checkpoint": "overridden: a checkpoint is whole or not there; trl's writes a card with every one",
         "_get_output_dir": "overridden: a checkpoint is written beside its place",
-        "_push_from_checkpoint": "overridden: it waits for the whole checkpoint, and no token is in what is pushed",
-        "_save": "overridden: a model's files are whole or as they were, and no token is in them",
+        "_push_from_checkpoint": "overridden: it waits for the whole checkpoint",
+        "_save": "overridden: a model's files are whole or as they were",
     },
     "trl.SFTTrainer": {
         "_metrics": "exchanged: what is noted of the adapted model is not the model's",

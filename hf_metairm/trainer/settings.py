@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..algorithms.settings import Settings, wrong
+from ..secrets import is_secret
 
 
 @dataclass
@@ -60,3 +63,18 @@ class EnvironmentSettings(Settings):
         fewest = getattr(self, "fewest_environments", 1)
         if number is not None and number < fewest:
             raise wrong(self, "environments_per_batch", f"at least {fewest}, or None for all environments")
+
+    # A Trainer pickles its arguments into every checkpoint, and pushes them: tokens are in no pickle. A copy has them.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: None if is_secret(k) and isinstance(v, str) else v for k, v in vars(self).items()}
+
+    def __copy__(self) -> Any:
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied = memo[id(self)] = object.__new__(type(self))
+        vars(copied).update(deepcopy(vars(self), memo))
+        return copied

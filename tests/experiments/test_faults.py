@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ from hf_metairm.experiments.store import Store
 from hf_metairm.experiments.training import train_run
 from hf_metairm.trainer.model_card import CardDetails
 
-from ..faults import BEGIN, FULL, HALF, KILL, Writes, in_a_fork, quick_forks
+from ..faults import Writes, in_a_fork, quick_forks
 from ..trainer import toys
 
 
@@ -96,7 +95,7 @@ WORKS = (train, reproduce, plain)
 
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory):
-    """By work, how a run ends that nothing happens to, and its writes."""
+    """By work, how a run ends that nothing happens to, its writes, and its folder with what kills would leave."""
     patch = pytest.MonkeyPatch()
     patch.setattr(Figure, "savefig", lambda self, file, **options: Path(file).write_bytes(b"a picture"))
     found = {}
@@ -105,49 +104,41 @@ def left_alone(tmp_path_factory):
             folder = tmp_path_factory.mktemp(work.__name__)
 
             def count(work=work, folder=folder):
-                writes = Writes(folder / "run")
+                writes = Writes(folder / "run", left=folder / "killed")
                 writes.begin()
                 work(folder / "run")
                 (folder / "writes").write_text(json.dumps(writes.seen))
 
             assert in_a_fork(count, folder / "log") == 0, (folder / "log").read_text()
-            found[work] = ends_as(folder / "run"), json.loads((folder / "writes").read_text())
+            found[work] = ends_as(folder / "run"), json.loads((folder / "writes").read_text()), folder
         yield found
     patch.undo()
 
 
-def moments(writes):
-    """Every write as it begins and, but for the last, which nothing follows, half way."""
-    return [(number, moment) for number in range(len(writes)) for moment in (BEGIN, HALF)][:-1]
-
-
-def stopped(work, folder, number, moment, fault, log):
-    """How a process ends at whose write something happens."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-    def start():
-        Writes(folder, number, moment, fault).begin()
-        work(folder)
-
-    return in_a_fork(start, log)
-
-
 @pytest.mark.parametrize("work", WORKS)
 def test_killed_at_every_write(work, left_alone, tmp_path):
-    (whole, writes), folder, log = left_alone[work], tmp_path / "run", tmp_path / "log"
-    assert len(writes) > 15
-    for number, moment in moments(writes):
-        where = (writes[number], moment)
-        assert stopped(work, folder, number, moment, KILL, log) == -signal.SIGKILL, (where, log.read_text())
-        assert in_a_fork(lambda: work(folder), log) == 0, (where, log.read_text())
-        assert ends_as(folder) == whole, where
+    whole, writes, place = left_alone[work]
+    kills = sorted((place / "killed").iterdir())
+    assert len(kills) == 2 * len(writes) - 1 > 30, "nothing follows the last one"
+    for kill in kills:
+        shutil.rmtree(place / "run")
+        kill.rename(place / "run")
+        where, log = (writes[int(kill.name[:3])], kill.name), tmp_path / "log"
+        assert in_a_fork(lambda: work(place / "run"), log) == 0, (where, log.read_text())
+        assert ends_as(place / "run") == whole, where
 
 
 @pytest.mark.parametrize("work", WORKS)
 def test_the_disk_is_full_at_every_write(work, left_alone, tmp_path):
-    (whole, writes), folder, log = left_alone[work], tmp_path / "run", tmp_path / "log"
+    (whole, writes, _), folder, log = left_alone[work], tmp_path / "run", tmp_path / "log"
     for number in range(len(writes)):
-        assert stopped(work, folder, number, BEGIN, FULL, log) == 1, (writes[number], log.read_text())
+        shutil.rmtree(folder, ignore_errors=True)
+
+        def start(number=number):
+            Writes(folder, full_from=number).begin()
+            work(folder)
+
+        assert in_a_fork(start, log) == 1, (writes[number], log.read_text())
         if work is not plain:  # A script of one's own shows its traceback.
             errors = [line for line in log.read_text().splitlines() if line.startswith("Error: ")]
             assert len(errors) == 1, (writes[number], log.read_text())

@@ -56,7 +56,7 @@ PHASES = {
     ("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGINT, 9), (signal.SIGTERM, 1)]
 )
 def test_one_line_and_the_same_end(phase, number, times, left_alone, tmp_path):  # noqa: F811
-    whole, _ = left_alone[train]
+    whole, *_ = left_alone[train]
     folder, log = tmp_path / "run", tmp_path / "log"
     owner, name = PHASES[phase]
     original = getattr(owner, name)

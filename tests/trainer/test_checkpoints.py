@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import shutil
 import warnings
 
@@ -143,7 +145,8 @@ def test_a_token_is_in_no_file_and_stays_where_it_was(tmp_path):
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert {"training_args.bin", "README.md", "trainer_state.json"} <= {file.name for file in files}
     assert [file for file in files if TOKEN.encode() in file.read_bytes()] == []
-    assert found.args.hub_token == TOKEN
+    assert found.args.hub_token == copy.copy(args).hub_token == copy.deepcopy(args).hub_token == TOKEN
+    assert pickle.loads(pickle.dumps(args)).hub_token is None
 
 
 def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
