@@ -22,6 +22,7 @@ from ..experiments.run import Result, Run
 from ..experiments.training import train_run
 from ..experiments.two_stages import Features
 from ..trainer import ALGORITHMS, EnvironmentTrainer
+from ..trainer.watch import Watch
 from .difference import find_difference
 
 
@@ -77,6 +78,7 @@ class Trial:
         def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
             trainer = head_trainer(settings["algorithm"], features, config, units=settings["head_units"], train=train)
             trainer.remove_callback(PrinterCallback)
+            trainer.remove_callback(Watch)  # That some trials go too far is what a search is for.
             trainer.add_callback(_Tell(tell))
             trainer.add_callback(_StopHopeless(len(features.labels)))
             return trainer
