@@ -21,6 +21,7 @@ from .pages import PAGES, README, ROOT, name_of, snippets
 
 INDEX, OWN_DATA, ALGORITHM = (ROOT / "docs" / f"{name}.md" for name in ("index", "own_data", "new_algorithm"))
 REST = [page for page in PAGES if page not in (README, INDEX, OWN_DATA, ALGORITHM) and snippets(page, "python")]
+SMALL_SEARCH = "--trials 1 --trainable head --max_steps 2 --head_units 4 --seeds 0 --algorithms erm --models false"
 FEW_STEPS = "max_steps=2, report_to='none', use_cpu=True, disable_tqdm=True"
 
 
@@ -29,6 +30,7 @@ def run(page, encoder, namespace):
     for snippet in snippets(page, "python"):
         code = snippet.text.replace("distilbert-base-uncased", str(encoder))
         code = code.replace('"max_steps": 300, ', "").replace('"output", ', f'"output", {FEW_STEPS}, ')
+        code = code.replace("--trials 20", SMALL_SEARCH)
         # Empty lines ahead, so that an error names the line of the page.
         exec(compile("\n" * (snippet.line - 1) + code, str(page), "exec", dont_inherit=True), namespace)
     return namespace
