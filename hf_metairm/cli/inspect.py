@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from hf_metairm.experiments.bars import no_bars_in_files
+
 from . import options
 from .errors import one_line_errors
-from .output import no_bars_in_files, print_json
+from .output import print_json
 
 
 def inspect(

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from hf_metairm.experiments.bars import no_bars_in_files
+
 from .errors import one_line_errors
-from .output import no_bars_in_files
 
 
 def push(

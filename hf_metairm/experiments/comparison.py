@@ -13,6 +13,7 @@ from accelerate import PartialState
 
 from ..trainer import EnvironmentTrainer
 from ..trainer.model_card import CardDetails
+from .bars import no_bars_in_files
 from .engine import carry_out
 from .measure import evaluated
 from .run import Result, Run, key_of
@@ -156,6 +157,7 @@ class Comparison(ABC, Generic[ArgumentsT]):
         Raises:
             RunsFailedError: a run failed; the others were carried out all the same.
         """
+        no_bars_in_files()
         store, runs = Store(Path(self.arguments.output_dir)), list(self.runs())
         if PartialState().is_main_process:
             for line in changes(runs, store.results()):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ..experiments.bars import no_bars_in_files
 from ..experiments.finetune_text import TextArguments, TextComparison
 from ..experiments.settings import Settings, read_settings
 from ..experiments.store import Store
@@ -89,6 +90,7 @@ def tune(settings: Settings[TuneArguments], say: Callable[[str], None] = print) 
         RunsFailedError: a run failed; the others were carried out all the same.
     """
     _need_optuna()
+    no_bars_in_files()
     a = settings.arguments
     folder = Path(a.output_dir)
     check_room(folder)
