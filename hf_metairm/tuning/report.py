@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ def _optuna_study(name: str, results: list[Result], file: Path) -> Any:
         storage=f"sqlite:///{file}", study_name=name, directions=["maximize", "minimize"], load_if_exists=True
     )
     space = search_space(name)
+    if "penalty_anneal_steps" in space:  # It is scaled to the steps of a trial.
+        space["penalty_anneal_steps"] = replace(space["penalty_anneal_steps"], low=0)
     distributions = as_distributions(space)
     for result in results:
         values = [worst_accuracy(result), spread_of_risk(result)]

@@ -53,7 +53,10 @@ def test_settings_are_drawn_within_the_ranges_and_do_not_depend_on_how_many_ther
     assert many[:5] == draw_settings(name, 5, seed=0)
     assert many[0] == default_settings(name)
     for field, where in search_space(name).items():
-        values = [drawn[field] for drawn in many[1:]]
+        scale = [drawn["max_steps"] / 300 if field == "penalty_anneal_steps" else 1 for drawn in many[1:]]
+        values = [round(drawn[field] / part, 6) for drawn, part in zip(many[1:], scale)]
+        if field == "penalty_anneal_steps":
+            where = dataclasses.replace(where, low=where.low - 2, high=where.high + 2)  # rounded to whole steps
         assert all(where.low <= value <= where.high for value in values)
         assert len(set(values)) > 1
     assert draw_settings(name, 0, seed=0) == []
