@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import random
 import shlex
@@ -35,6 +36,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
+from rich.console import Console
+from rich.text import Text
 
 import hf_metairm.data
 
@@ -146,6 +149,22 @@ def _cell(values: list[float]) -> str:
     return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
+def picture(file: Path, folder: Path, more: list[str]) -> None:
+    """What the command prints at its end, as a terminal shows it: the same command again, which finds all done."""
+    words = ["tune", str(file), "--environment_column", "site", "--unseen_environments", "berlin"]
+    words += ["--max_length", "64", "--output_dir", str(folder), *more]
+    command = [sys.executable, "-m", "hf_metairm", *words]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8")
+    lines = done.stdout.replace(f"{folder}/", "outputs/reviews/").splitlines()
+    start = next(k for k, line in enumerate(lines) if "Chosen by the rule" in line)
+    shown = [line for line in lines[start:] if line.strip() and not line.startswith("Encoding")]
+    console = Console(record=True, width=112, file=io.StringIO(), force_terminal=True)
+    console.print(Text("$ hf-metairm tune reviews.csv --environment_column site --unseen_environments berlin"))
+    console.print(Text("…"))
+    console.print(Text("\n".join(shown)))
+    console.save_svg(str(OUT / "own_data.svg"), title="hf-metairm tune")
+
+
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -163,6 +182,8 @@ def main() -> None:
         else:
             tune(file, asked.output / name, shlex.split(asked.tune))
         report(asked.output)
+        if name == "shortcut":
+            picture(file, asked.output / name, shlex.split(asked.tune))
 
 
 def report(folder: Path) -> None:
