@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -75,7 +76,12 @@ def key_of_encoder(model: Any, tokenizer: Any, max_length: int) -> str:
 def key_of_tokenizer(tokenizer: Any, max_length: int) -> str:
     """A digest of what a text's tokens depend on: the tokenizer, and where texts are cut."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    content = backend.to_str() if backend is not None else str(sorted(tokenizer.get_vocab().items()))
+    if backend is None:
+        content = str(sorted(tokenizer.get_vocab().items()))
+    else:
+        # How texts were cut and padded when it was last called is kept there, too.
+        parts = json.loads(backend.to_str())
+        content = json.dumps({name: part for name, part in parts.items() if name not in ("truncation", "padding")})
     return hashlib.sha256(f"{max_length} {content}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

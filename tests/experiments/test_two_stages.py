@@ -12,6 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from hf_metairm.experiments.encoder_outputs import key_of_tokenizer
 from hf_metairm.experiments.finetune_text import TextArguments, TextComparison, main
 from hf_metairm.experiments.heads import DEFAULTS, head_trainer
 from hf_metairm.experiments.settings import read_settings
@@ -148,3 +149,10 @@ def test_what_two_stages_cannot_do_is_refused_in_a_line(more, message, folder, r
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("Error: ")
     assert message in error
+
+
+def test_a_tokenizer_that_was_used_is_the_same_tokenizer(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    before = key_of_tokenizer(tokenizer, 32)
+    tokenizer(["a text", "a longer text than that"], padding=True, truncation=True, max_length=4)
+    assert key_of_tokenizer(tokenizer, 32) == before != key_of_tokenizer(tokenizer, 31)
