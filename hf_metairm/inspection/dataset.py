@@ -16,6 +16,7 @@ from ..data.rows import taken
 from ..data.words import arrow_column, as_numbers, check_columns, read_words
 from ..ordering import listed
 from .cues import Cue, CueMeter, Measured, column_cues
+from .difficulty import Difficulty, difficulty_warnings, measure_difficulty
 
 
 STRONG = 0.1  # correlations below it are not worth a warning
@@ -43,6 +44,7 @@ class Inspection:
         stable (`list[Cue]`): cues that are as strong everywhere, strongest first.
         warnings (`list[str]`): one sentence each.
         skipped (`list[str]`): columns that were not looked at.
+        difficulty (`list[Difficulty]`): how well words tell the label in each large environment; empty without a text.
     """
 
     environments: list[EnvironmentShare]
@@ -50,6 +52,7 @@ class Inspection:
     stable: list[Cue] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    difficulty: list[Difficulty] = field(default_factory=list)
 
     def to_dict(self) -> dict:
         """The same as plain dicts and lists, for JSON."""
@@ -114,6 +117,7 @@ def inspect_dataset(
     differing = sorted(differing, key=lambda cue: -cue.spread)[:most_cues]
     stable = sorted(stable, key=lambda cue: -abs(cue.together))[:most_cues]
     report.differing, report.stable = ([cue.cue(environment_names) for cue in found] for found in (differing, stable))
+    report.difficulty = measure_difficulty(dataset, rows, labels, environments, environment_names)
     report.warnings = _warnings(report, label_names)
     return report
 
@@ -226,4 +230,4 @@ def _warnings(report: Inspection, label_names: list[str]) -> list[str]:
             "The environments look alike: no cue differs in strength by more than chance, so there is nothing that an "
             "invariant method could learn to drop."
         )
-    return warnings
+    return warnings + difficulty_warnings(report.difficulty)

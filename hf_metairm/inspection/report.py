@@ -10,6 +10,7 @@ from ..names import cell, one_line
 from .causal import CausalColumn
 from .cues import Cue
 from .dataset import Inspection
+from .difficulty import Difficulty
 
 
 MOST_COLUMNS = 10  # labels or environments side by side
@@ -33,6 +34,9 @@ def print_inspection(report: Inspection, causal: list[CausalColumn] | None, cons
         (report.stable, "Cues as strong everywhere: content, or a shortcut that no invariant method can tell from it"),
     ):
         console.print(_cue_table(cues, title, names) if cues else f"{title}: none.")
+    if report.difficulty:
+        console.print(_difficulty_table(report.difficulty))
+        console.print("A shortcut that is a word makes an environment look easier, too: see the cues that differ.")
     if causal is not None:
         table = Table(
             "column", "same relation everywhere, p", "not needed, p (ICP)", title="Invariant causal prediction"
@@ -56,4 +60,16 @@ def _cue_table(cues: list[Cue], title: str, names: list[str]) -> Table:
     for cue in cues:
         strengths = [f"{cue.strength[name]:+.2f}" for name in names[:MOST_COLUMNS]]
         table.add_row(cell(cue.column), cell(cue.what), cell(cue.label), *strengths, f"{cue.p_value:.1g}")
+    return table
+
+
+def _difficulty_table(found: list[Difficulty]) -> Table:
+    table = Table(
+        "environment", title="Difficulty: the label told by words, in each environment alone (cross-validated)"
+    )
+    for name in ("rows drawn", "accuracy", "risk, nats", "most frequent class"):
+        table.add_column(name, justify="right")
+    for one in found:
+        accuracy = f"{one.accuracy:.3f} ± {one.standard_error:.3f}"
+        table.add_row(cell(one.environment), f"{one.rows:,}", accuracy, f"{one.risk:.3f}", f"{one.most_frequent:.3f}")
     return table

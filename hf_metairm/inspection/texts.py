@@ -29,7 +29,7 @@ def text_cues(texts: pa.ChunkedArray) -> Iterator[tuple[str, np.ndarray]]:
     """
     most = max(MOST_CHARACTERS // max(len(texts), 1), 200)
     seen: set[bytes] = set()
-    for what, words_of in (("starts with", _starts), ("ends in", _ends), ("has", _words)):
+    for what, words_of in (("starts with", _starts), ("ends in", _ends), ("has", words_in)):
         for word, rows in _rows_of_frequent(texts, most, words_of):
             found = np.frombuffer(rows, np.int32).astype(np.int64)
             if found.tobytes() not in seen:
@@ -42,17 +42,24 @@ def _rows_of_frequent(
 ) -> Iterator[tuple[str, array]]:
     """The most frequent words, and the rows that have them: counted first, so that rare ones take no memory."""
     counts: Counter[str] = Counter()
-    for text in _shortened(texts, most):
+    for text in shortened(texts, most):
         counts.update(words_of(text))
     frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_WORDS]
     rows_of = {word: array("i") for word, count in frequent if count >= WORD_ROWS}
-    for row, text in enumerate(_shortened(texts, most)):
+    for row, text in enumerate(shortened(texts, most)):
         for word in words_of(text) & rows_of.keys():
             rows_of[word].append(row)
     yield from rows_of.items()
 
 
-def _shortened(texts: pa.ChunkedArray, most: int) -> Iterator[str]:
+def shortened(texts: pa.ChunkedArray, most: int) -> Iterator[str]:
+    """
+    The texts; of those with more than `most` characters, the start and the end.
+
+    Args:
+        texts (`pa.ChunkedArray`): strings; one that lacks is an empty text.
+        most (`int`): characters of each.
+    """
     for chunk in texts.chunks:
         for text in chunk.to_pylist():
             text = text or ""
@@ -71,5 +78,11 @@ def _ends(text: str) -> set[str]:
     return {*piece, *tokens[-1:]}
 
 
-def _words(text: str) -> set[str]:
+def words_in(text: str) -> set[str]:
+    """
+    Words in small letters, tags as they stand, and marks.
+
+    Args:
+        text (`str`): may be empty.
+    """
     return {token if len(token) > 2 and token[0] in "[<{" else token.lower() for token in _TOKEN.findall(text)}
