@@ -39,8 +39,9 @@ from .comparison import Comparison, ComparisonArguments
 from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
 from .heads import DEFAULTS, head_trainer
 from .listing import Row, listed
-from .run import Result
+from .run import Result, Run
 from .settings import Settings, read_settings
+from .store import Store
 from .tokens import Tokenize
 from .two_stages import Features, StageOneArguments, TwoStages
 
@@ -209,7 +210,22 @@ class TextComparison(Comparison[TextArguments]):
                 self.data(*key), self.tokenizer, a.model_name_or_path, a.trainable, a.lora_rank, a, seed, say=_say
             )
             self._two_stages[key] = two_stages, two_stages.features()
+            if a.trainable != "head" and PartialState().is_main_process:
+                self._keep_stage_one(dataset_config, seed, self._two_stages[key][1])
         return self._two_stages[key]
+
+    def _keep_stage_one(self, dataset_config: str | None, seed: int, features: Features) -> None:
+        trained_on = set(self.data(dataset_config, seed).train["environment"][:])
+        run = self._stage_one(dataset_config, seed)
+        unseen = [environment for environment in features.stage_one if environment not in trained_on]
+        found = {"name": run.name, "seed": seed, "test": features.stage_one, "unseen": unseen}
+        Store(Path(self.arguments.output_dir)).write(run, {**found, "settings": run.settings})
+
+    def _stage_one(self, dataset_config: str | None, seed: int) -> Run:
+        a = self.arguments
+        settings = {f.name: getattr(a, f.name) for f in fields(StageOneArguments) if f.name.startswith("stage_one")}
+        which = {"stage": 1, "dataset_config": dataset_config, "seed": seed, "trainable": a.trainable}
+        return Run("stage one", {**which, **settings, **self.contents(dataset_config, seed)}, "stage_one")
 
     def data_and_model(self) -> dict[str, Any]:
         """Without what only counts in two stages, where there is one."""
@@ -220,18 +236,9 @@ class TextComparison(Comparison[TextArguments]):
         """What plain fine-tuning, the first of two stages, left for the second."""
         if self.arguments.stages != "two" or self.arguments.trainable == "head":
             return []
-        trained_on = {k: set(d.train["environment"][:]) for k, d in self._rows.items()}
-        return [
-            {
-                "name": "stage one",
-                "seed": seed,
-                "test": features.stage_one,
-                "unseen": [e for e in features.stage_one if e not in trained_on[config, seed]],
-                "settings": {"stage": 1, "dataset_config": config, "seed": seed},
-            }
-            for (config, seed), (_, features) in self._two_stages.items()
-            if config == self.arguments.dataset_config
-        ]
+        a = self.arguments
+        runs = [self._stage_one(a.dataset_config, seed) for seed in a.seeds]
+        return list(Store(Path(a.output_dir)).of(runs).values())
 
     def _defaults(self, algorithm: str, train: datasets.Dataset) -> dict[str, Any]:
         """What suits anyone's data where nothing is said: above all a batch that environments can share."""

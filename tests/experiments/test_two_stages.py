@@ -93,6 +93,11 @@ def test_the_whole_model_has_the_heads_logits(folder, reviews, cache, tmp_path):
 def test_the_encoder_is_fine_tuned_once_and_no_row_of_it_reaches_a_head(folder, reviews, cache, tmp_path, capsys):
     main(words(folder, reviews, tmp_path / "one"))
     assert "Stage one: fine-tuning" in capsys.readouterr().out
+    table = (tmp_path / "one" / "table.md").read_text()
+    assert "| stage one |" in table
+    main(words(folder, reviews, tmp_path / "one"))
+    assert (tmp_path / "one" / "table.md").read_text() == table, "what stage one left is there, also where all is done"
+    capsys.readouterr()
     main(words(folder, reviews, tmp_path / "two"))
     printed = capsys.readouterr().out
     assert "fine-tuned on these rows before" in printed
