@@ -7,6 +7,7 @@ objectives look at what `EnvironmentTrainer.evaluate` returns: keep unseen envir
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, pstdev
@@ -57,10 +58,15 @@ def calibration(runs: Sequence[Measured], margin: float, unseen: str) -> Measure
 
 def worst_group(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
     """
-    The best accuracy in the worse of two groups of validation rows: those in which what differs between the training
-    environments speaks for the label, and those in which it speaks against it.
+    The best mean accuracy among the runs whose accuracy in the worse of two groups of validation rows is within one
+    standard error of the best: those in which what differs between the training environments speaks for the label, and
+    those in which it speaks against it. (The rule of one standard error is that of Breiman et al. 1984: what cannot be
+    told apart by the first measure is told apart by another.)
     """
-    return max(runs, key=worst_group_accuracy)
+    best = max(runs, key=worst_group_accuracy)
+    group = min(best["groups"].values(), key=lambda found: found["accuracy"])
+    least = group["accuracy"] - math.sqrt(group["accuracy"] * (1 - group["accuracy"]) / group["rows"])
+    return max((run for run in runs if worst_group_accuracy(run) >= least), key=mean_accuracy)
 
 
 def leave_one_out(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:

@@ -10,6 +10,7 @@ import pytest
 from hf_metairm.algorithms import ALGORITHMS
 from hf_metairm.experiments.run import Run
 from hf_metairm.experiments.store import Store
+from hf_metairm.selection import TUNING_RULES
 from hf_metairm.tuning import study as study_module
 from hf_metairm.tuning.difference import find_difference
 from hf_metairm.tuning.recommendation import recommend
@@ -191,3 +192,16 @@ def test_a_trial_whose_loss_is_not_finite_says_so(features, tmp_path):
     run = plan_of(features).run("erm", {"max_steps": 30, "learning_rate": 1e38})
     with pytest.raises(FloatingPointError, match="not finite at step 20"):
         Trial(tmp_path / "features.safetensors")(run, tmp_path / "run", lambda step: None)
+
+
+def test_of_trials_that_are_as_good_in_their_worse_group_the_most_accurate_is_chosen():
+    def run(mean, worse):
+        validation = {name: {"accuracy": mean, "risk": 0.5} for name in "ab"}
+        return {"validation": validation, "groups": {"one": {"accuracy": 0.9, "rows": 900}, "other": worse}}
+
+    # A standard error of 0.7 over 400 rows is 0.023.
+    best = run(0.70, {"accuracy": 0.70, "rows": 400})
+    as_good = run(0.80, {"accuracy": 0.68, "rows": 400})
+    worse = run(0.90, {"accuracy": 0.67, "rows": 400})
+    assert TUNING_RULES["worst-group"]([best, as_good, worse], 0.15, "") is as_good
+    assert TUNING_RULES["worst-group"]([best, worse], 0.15, "") is best
