@@ -112,6 +112,7 @@ def lines_of(name: str, folder: Path) -> list[dict[str, Any]]:
             "settings": chosen.get(result["name"]),
         }
         for result in found
+        if all(result["settings"].get(k) == v for k, v in chosen.get(result["name"], {}).items())
     ]
     if not tuned:
         return lines
