@@ -36,13 +36,13 @@ from ..trainer.checks import check_environments
 from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
-from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
+from .encoder_outputs import EncoderOutputs, key_of_encoder
 from .heads import DEFAULTS, head_trainer
 from .listing import Row, listed
 from .run import Result, Run
 from .settings import Settings, read_settings
 from .store import Store
-from .tokens import Tokenize
+from .tokens import Tokenize, tokenized
 from .two_stages import Features, StageOneArguments, TwoStages
 
 
@@ -303,14 +303,7 @@ class TextComparison(Comparison[TextArguments]):
         """With the texts' tokens: made once, or, of very many texts, of those of a batch when it is shown."""
         if as_shown:
             return dataset.with_transform(Tokenize(self.tokenizer))
-        # Left to itself, `datasets` would name the outcome by a pickle of the function, with all that it reaches.
-        key = key_of_tokenizer(self.tokenizer, self.tokenizer.model_max_length)
-        return dataset.map(
-            lambda rows: self.tokenizer(rows["sentence"], truncation=True),
-            batched=True,
-            desc="Tokenizing",
-            new_fingerprint=f"{dataset._fingerprint}{key}"[:64],
-        )
+        return tokenized(dataset, self.tokenizer)
 
     def encoded(self, model: Any, dataset: Any) -> TensorRows:
         """Rows with the frozen encoder's output in place of the sentence; kept on disk for the other runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,10 +48,18 @@ def by_environment(trainer: EnvironmentTrainer, rows: TensorRows) -> dict[str, d
     In each environment: `accuracy`; `risk`, the mean cross-entropy in nats; `calibration_error`, the expected
     calibration error over fifteen equal bins of confidence (Guo et al. 2017, arXiv 1706.04599); and `rows`.
     """
-    logits = np.asarray(trainer.predict(rows).predictions, dtype=np.float64)
-    labels = rows["labels"].numpy()
-    names = np.array(rows["environment"])
-    return {str(name): statistics(logits[names == name], labels[names == name]) for name in np.unique(names)}
+    return by_name(logits_of(trainer, rows), rows["labels"].numpy(), rows["environment"])
+
+
+def logits_of(trainer: EnvironmentTrainer, rows: TensorRows) -> np.ndarray:
+    """What the model says of rows: float64 of shape (n, k)."""
+    return np.asarray(trainer.predict(rows).predictions, dtype=np.float64)
+
+
+def by_name(logits: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The metrics of the rows of each name: see [`by_environment`]. `logits` (n, k), `labels` (n,), `names` (n)."""
+    of_row = np.array(names)
+    return {str(name): statistics(logits[of_row == name], labels[of_row == name]) for name in np.unique(of_row)}
 
 
 def statistics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, set_seed
+from transformers import PreTrainedModel, PrinterCallback, set_seed
 
 from ..data import DATASETS, TensorRows
 from ..data.textfiles import open_text
@@ -21,7 +21,7 @@ from ..models import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig, ColoredMN
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from .measure import by_environment, warnings_of
 from .run import Result, Run
-from .training import train_run
+from .training import Tell, train_run
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def train_perceptron(
         model = make_model(data, settings["hidden_size"])
         trainer = trainer_class(model, args, train_dataset=data.train, eval_dataset=data.test)
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(_Tell(tell))
+        trainer.add_callback(Tell(tell))
         return trainer
 
     def measure(trainer: EnvironmentTrainer) -> dict[str, Any]:
@@ -183,17 +183,6 @@ def train_perceptron(
     result = train_run(run, folder, make_trainer, measure)
     del result["history"]  # Long, and there are many runs.
     return result
-
-
-class _Tell(TrainerCallback):
-    """Now and then says how far training is."""
-
-    def __init__(self, tell: Callable[[int], None]):
-        self._tell = tell
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step % 10 == 0:
-            self._tell(state.global_step)
 
 
 class _MeanOfWordVectors:

@@ -101,6 +101,24 @@ def log_in(args: TrainingArguments) -> None:
         os.environ["HF_TOKEN"] = args.hub_token
 
 
+class Tell(TrainerCallback):
+    """
+    Now and then says how far training is.
+
+    Args:
+        tell (`Callable`): takes the number of steps taken.
+        every (`int`, *optional*, defaults to 10): steps between one call and the next.
+    """
+
+    def __init__(self, tell: Callable[[int], None], every: int = 10):
+        self._tell, self._every = tell, every
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tell, if it is time."""
+        if state.global_step % self._every == 0:
+            self._tell(state.global_step)
+
+
 class CheckpointOnInterrupt(TrainerCallback):
     """
     On the first SIGINT or SIGTERM a checkpoint is written at the end of the step and training stops; `interrupted` is

@@ -30,15 +30,17 @@ from ..data import TensorRows
 from ..data.fingerprint import fingerprint
 from ..data.own import OwnData
 from ..data.parts import divide_alike
+from ..data.rows import taken
 from ..environments import read_environments
 from ..files import filling, replacing
 from ..models.classification_head import ClassificationHead, find_head, head_inputs
 from ..models.text_classifier import choose_trainable, load_classifier
 from ..trainer import EnvironmentConfig, EnvironmentTrainer
 from .cache import cache_folder
-from .encoder_outputs import EncoderOutputs, key_of_encoder, key_of_tokenizer
-from .measure import statistics
+from .encoder_outputs import EncoderOutputs, key_of_encoder
+from .measure import by_name
 from .run import Run
+from .tokens import tokenized
 from .training import train_run
 
 
@@ -132,7 +134,7 @@ class Features:
                 {
                     "features": tensors[f"{part}.features"],
                     "labels": tensors[f"{part}.labels"],
-                    "environment": [about["environments"][part][k] for k in tensors[f"{part}.environment"]],
+                    "environment": [about["environments"][part][k] for k in tensors[f"{part}.environment"].tolist()],
                 }
             )
             for part in PARTS
@@ -206,8 +208,8 @@ class TwoStages:
         """The features of all rows but those that the encoder was fine-tuned on."""
         model, head = self.encoder
         rows = {
-            "train": self.data.train.select(self.parts["train"]),
-            "validation": self.data.train.select(self.parts["validation"]),
+            "train": taken(self.data.train, self.parts["train"]),
+            "validation": taken(self.data.train, self.parts["validation"]),
             "test": self.data.test,
         }
         outputs = self._outputs(model, head, [s for part in rows.values() for s in part["sentence"][:]])
@@ -255,7 +257,7 @@ class TwoStages:
         model = load_classifier(self.model_name, self.labels, mean_pooling=self.trainable != "lora")
         if self.trainable == "head":
             return model
-        part = self.data.train.select(self.parts["stage one"])
+        part = taken(self.data.train, self.parts["stage one"])
         settings = {
             "stage": 1,
             "model": key_of_encoder(model, self.tokenizer, self.tokenizer.model_max_length),
@@ -274,12 +276,7 @@ class TwoStages:
         return AutoModelForSequenceClassification.from_pretrained(folder / "model")
 
     def _fine_tune(self, run: Run, model: Any, part: datasets.Dataset, folder: Path) -> None:
-        key = key_of_tokenizer(self.tokenizer, self.tokenizer.model_max_length)
-        tokenized = part.map(
-            lambda rows: self.tokenizer(rows["sentence"], truncation=True),
-            batched=True,
-            new_fingerprint=f"{run.key}{key}"[:64],
-        )
+        rows = tokenized(part, self.tokenizer)
         environments = read_environments(part).sizes
         share = max(1, min(self.stage_one.stage_one_batch_size // len(environments), *environments.values()))
         self.say(f"Stage one: fine-tuning the encoder by ERM on {len(part):,} rows, once for all algorithms.")
@@ -301,7 +298,7 @@ class TwoStages:
             return EnvironmentTrainer(
                 choose_trainable(model, self.trainable, self.lora_rank),
                 args,
-                train_dataset=tokenized,
+                train_dataset=rows,
                 processing_class=self.tokenizer,
                 data_collator=DataCollatorWithPadding(self.tokenizer),
             )
@@ -325,8 +322,7 @@ class TwoStages:
 def _by_environment(head: ClassificationHead, features: Tensor, rows: TensorRows) -> dict[str, dict[str, float]]:
     """The metrics of a model's own head, by environment."""
     logits = head.out.cpu()(ACT2FN[head.activation](head.dense.cpu()(features))).double().numpy()
-    labels, names = rows["labels"].numpy(), np.array(rows["environment"])
-    return {str(name): statistics(logits[names == name], labels[names == name]) for name in np.unique(names)}
+    return by_name(logits, rows["labels"].numpy(), rows["environment"])
 
 
 def _rows(part: datasets.Dataset, features: Tensor) -> TensorRows:

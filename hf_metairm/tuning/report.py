@@ -20,7 +20,8 @@ from ..selection import left_out_accuracy, spread_of_risk, worst_accuracy, worst
 from ..selection import mean_accuracy as mean
 from .recommendation import Recommendation
 from .space import as_distributions, search_space
-from .study import Study, fields_of
+from .study import Study
+from .trial import fields_of
 
 
 HEADER = ["", "worst", "mean", "spread of risks", "worse group", "left out", "settings"]
@@ -40,7 +41,7 @@ def cells(study: Study) -> list[list[str]]:
             f"{spread_of_risk(result):.3f}",
             f"{100 * worst_group_accuracy(result):.1f}",
             f"{100 * left_out_accuracy(result):.1f}" if "left_out" in result else "",
-            in_words(fields_of(result)),
+            in_words(fields_of(result["settings"])),
         ]
         for name, result in study.chosen.items()
     ]
@@ -141,7 +142,9 @@ def _optuna_study(name: str, results: list[Result], file: Path) -> Any:
     for result in results:
         values = [worst_accuracy(result), spread_of_risk(result)]
         # Fields that were given have whatever value was wanted, and were not searched.
-        params = {k: v for k, v in fields_of(result).items() if k in space and space[k].low <= v <= space[k].high}
+        params = {
+            k: v for k, v in fields_of(result["settings"]).items() if k in space and space[k].low <= v <= space[k].high
+        }
         known = {k: v for k, v in distributions.items() if k in params}
         attributes = {"validation": result["validation"], "groups": result["groups"]}
         if all(map(math.isfinite, values)):

@@ -25,7 +25,7 @@ def search_space(algorithm: str) -> dict[str, Range]:
 
 
 def default_settings(algorithm: str) -> dict[str, Any]:
-    """Those of trial 0: what `hf-metairm train --stages two` takes where nothing is said."""
+    """Those of trial 0: what `hf-metairm train --stages two` takes where nothing is said, but for a little L2."""
     plain = {"learning_rate": DEFAULTS["learning_rate"], "l2_regularization": 1e-4, "max_steps": STEPS}
     own = ALGORITHMS[algorithm].Settings
     given = {name: own.on_features.get(name, getattr(own(), name)) for name in own.search_space}

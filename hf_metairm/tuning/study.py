@@ -12,11 +12,10 @@ from ..experiments.run import Result, Run
 from ..experiments.store import Store
 from ..selection import TUNING_RULES, Measured, train_environments
 from .space import draw_settings
-from .trial import Trial, trial_run
+from .trial import Trial, fields_of, trial_run
 
 
 FINALISTS = 3  # of each algorithm, trained with every seed
-NOT_FIELDS = ("algorithm", "features", "head_units", "seed", "without")
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def search(plan: Plan, work: Trial, store: Store, workers: int | None, say: Call
     say(f"The best {FINALISTS} of each by the rule {plan.rule}, with seeds {', '.join(map(str, plan.seeds))}:")
     best = {name: _best(plan, name, study.trials[name]) for name in plan.algorithms}
     again = [
-        plan.run(name, fields_of(result), seed)
+        plan.run(name, fields_of(result["settings"]), seed)
         for name, results in best.items()
         for result in results
         for seed in plan.seeds
@@ -129,7 +128,9 @@ def search(plan: Plan, work: Trial, store: Store, workers: int | None, say: Call
     by_run = {Run("", r["settings"]).key: r for r in carried_out(again, "validation").results}
     for name, results in best.items():
         study.finalists[name] = [
-            _mean([by_run[key] for s in plan.seeds if (key := plan.run(name, fields_of(r), s).key) in by_run])
+            _mean(
+                [by_run[key] for s in plan.seeds if (key := plan.run(name, fields_of(r["settings"]), s).key) in by_run]
+            )
             | ({"left_out": r["left_out"]} if "left_out" in r else {})
             for r in results
         ]
@@ -139,11 +140,6 @@ def search(plan: Plan, work: Trial, store: Store, workers: int | None, say: Call
         say("What is chosen, without each training environment in turn:")
         _leave_out(plan, list(study.chosen.values()), lambda runs: carried_out(runs, "left_out"), say)
     return study
-
-
-def fields_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the algorithm's Config that a trial was carried out with."""
-    return {name: value for name, value in result["settings"].items() if name not in NOT_FIELDS}
 
 
 def _by_algorithm(results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -169,7 +165,7 @@ def _leave_out(
 ) -> None:
     """Add `left_out` to results: accuracy in each training environment of a head that was trained without it."""
     runs = {
-        (id(result), name): plan.run(result["settings"]["algorithm"], fields_of(result), without=name)
+        (id(result), name): plan.run(result["settings"]["algorithm"], fields_of(result["settings"]), without=name)
         for result in results
         for name in plan.environments
     }

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from transformers import PrinterCallback, TrainerCallback
 
-from ..data import TensorRows
 from ..experiments.heads import DEFAULTS, head_trainer
-from ..experiments.measure import by_environment, statistics
+from ..experiments.measure import by_environment, by_name, logits_of
 from ..experiments.run import Result, Run
-from ..experiments.training import train_run
+from ..experiments.training import Tell, train_run
 from ..experiments.two_stages import Features
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.watch import Watch
@@ -27,6 +26,7 @@ from .difference import find_difference
 
 
 # A trial takes seconds: nothing of it is kept but its result.
+_NOT_FIELDS = ("algorithm", "features", "head_units", "seed", "without")
 _FIELDS = {"save_strategy": "no", "disable_tqdm": True, "logging_steps": 20}
 
 
@@ -49,6 +49,11 @@ def trial_run(
     return Run(algorithm, settings, "trials")
 
 
+def fields_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings of a trial's run, the fields of the algorithm's Config."""
+    return {name: value for name, value in settings.items() if name not in _NOT_FIELDS}
+
+
 @dataclass(frozen=True)
 class Trial:
     """
@@ -67,46 +72,35 @@ class Trial:
         """
         features, first = _load(self.features)
         settings, train = dict(run.settings), features.train
-        names = ("algorithm", "features", "head_units", "seed", "without")
-        fields = {name: value for name, value in settings.items() if name not in names}
         if without := settings.get("without"):
             train = train.select([k for k, name in enumerate(train["environment"]) if name != without])
         kind = ALGORITHMS[run.settings["algorithm"]][1]
-        fields = {**DEFAULTS, **kind.on_own_data, **_FIELDS, **fields}
+        fields = {**DEFAULTS, **kind.on_own_data, **_FIELDS, **fields_of(settings)}
         config = kind(output_dir=str(folder), seed=run.seed, **fields)
 
         def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
             trainer = head_trainer(settings["algorithm"], features, config, units=settings["head_units"], train=train)
             trainer.remove_callback(PrinterCallback)
             trainer.remove_callback(Watch)  # That some trials go too far is what a search is for.
-            trainer.add_callback(_Tell(tell))
+            trainer.add_callback(Tell(tell, every=20))
             trainer.add_callback(_StopHopeless(len(features.labels)))
             return trainer
 
         def measure(trainer: EnvironmentTrainer) -> dict[str, Any]:
-            validation = by_environment(trainer, features.validation)
+            rows = features.validation
+            logits, labels = logits_of(trainer, rows), rows["labels"].numpy()
+            validation = by_name(logits, labels, rows["environment"])
             if without:
                 return {"left_out": {without: validation[without]}}
             return {
                 "validation": validation,
-                "groups": _by_group(trainer, features.validation, first),
+                "groups": by_name(logits, labels, np.where(first, "one", "other").tolist()),
                 "test": by_environment(trainer, features.test),
             }
 
         result = train_run(run, folder, make_trainer, measure)
         del result["history"]
         return result
-
-
-class _Tell(TrainerCallback):
-    """Now and then says how far training is."""
-
-    def __init__(self, tell: Callable[[int], None]):
-        self._tell = tell
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step % 20 == 0:
-            self._tell(state.global_step)
 
 
 class _StopHopeless(TrainerCallback):
@@ -133,10 +127,3 @@ def _load(file: Path) -> tuple[Features, np.ndarray]:
     # half of a short trial. What is here by now stays to the end anyway.
     gc.freeze()
     return features, find_difference(features.train, features.validation)[1]
-
-
-def _by_group(trainer: EnvironmentTrainer, rows: TensorRows, first: np.ndarray) -> dict[str, dict[str, float]]:
-    logits = np.asarray(trainer.predict(rows).predictions, dtype=np.float64)
-    labels = rows["labels"].numpy()
-    groups = {"one": first, "other": ~first}
-    return {name: statistics(logits[group], labels[group]) for name, group in groups.items() if group.any()}

@@ -21,8 +21,8 @@ from ..selection import MARGIN, TUNING_RULES
 from .difference import find_difference
 from .recommendation import Recommendation, recommend
 from .report import print_study, write_study
-from .study import Plan, Study, fields_of, search
-from .trial import Trial
+from .study import Plan, Study, search
+from .trial import Trial, fields_of
 
 
 FEATURES, CHOSEN, MODELS = "features.safetensors", "chosen.yaml", "models"
@@ -180,5 +180,5 @@ def _chosen(study: Study, a: TuneArguments, saw: str) -> str:
         "output_dir": str(Path(a.output_dir, MODELS)),
         "selection_rule": f"by the rule {a.rule}. {saw}",
     }
-    sections = {name: fields_of(result) for name, result in study.chosen.items()}
+    sections = {name: fields_of(result["settings"]) for name, result in study.chosen.items()}
     return yaml.safe_dump({**given, "algorithms": sections}, sort_keys=False, allow_unicode=True)

@@ -16,8 +16,8 @@ from hf_metairm.tuning.difference import find_difference
 from hf_metairm.tuning.recommendation import recommend
 from hf_metairm.tuning.report import write_study
 from hf_metairm.tuning.space import default_settings, draw_settings, search_space
-from hf_metairm.tuning.study import Plan, fields_of, search
-from hf_metairm.tuning.trial import Trial
+from hf_metairm.tuning.study import Plan, search
+from hf_metairm.tuning.trial import Trial, fields_of
 
 from .made import made_features
 
@@ -86,7 +86,7 @@ def test_a_search_finds_what_survives_where_the_cue_turns_round(features, tmp_pa
     kept = optuna.load_study(study_name="mm-rex", storage=f"sqlite:///{tmp_path / 'study.db'}")
     assert "learning_rate" not in kept.trials[0].params, "it was given, and not searched"
     assert [t.params["penalty_weight"] for t in kept.trials] == [
-        fields_of(r)["penalty_weight"] for r in found.trials["mm-rex"]
+        fields_of(r["settings"])["penalty_weight"] for r in found.trials["mm-rex"]
     ]
 
 
