@@ -1,6 +1,6 @@
 """
-What `hf-metairm tune` does for people's own data: five files made from the bundled sentences, three sites to train on
-and one that is unseen, and in each the whole of the command.
+What `hf-metairm tune` does for people's own data: files made from the bundled sentences, three sites to train on and
+one that is unseen, and in each the whole of the command.
 
     python benchmarks/own_data.py --output outputs/own_data
 

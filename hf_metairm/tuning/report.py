@@ -19,7 +19,7 @@ from ..files import replacing, write
 from ..selection import left_out_accuracy, spread_of_risk, worst_accuracy, worst_group_accuracy
 from ..selection import mean_accuracy as mean
 from .recommendation import Recommendation
-from .space import as_distributions, search_space
+from .space import as_distributions, quiet_optuna, search_space
 from .study import Study
 from .trial import fields_of
 
@@ -116,17 +116,11 @@ def with_optuna(study: Study, folder: Path) -> None:
     `study.db`, one Optuna study an algorithm, for `optuna-dashboard` and whatever else reads them, and `trade.html`,
     Optuna's pictures of them in one page that needs no network.
     """
-    import optuna
-
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with quiet_optuna():
         with replacing(folder / "study.db") as new:
             studies = {name: _optuna_study(name, results, new) for name, results in study.trials.items()}
             page = _page(studies)
         write(folder / "trade.html", page)
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def _optuna_study(name: str, results: list[Result], file: Path) -> Any:

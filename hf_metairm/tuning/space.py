@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..algorithms import ALGORITHMS
@@ -56,9 +57,7 @@ def draw_settings(algorithm: str, trials: int, seed: int) -> list[dict[str, Any]
         sampler = optuna.samplers.QMCSampler(
             qmc_type="sobol", scramble=True, seed=seed, independent_sampler=first, warn_independent_sampling=False
         )
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with quiet_optuna():
         study = optuna.create_study(sampler=sampler)
         drawn = []
         for _ in range(trials - 1):
@@ -68,9 +67,20 @@ def draw_settings(algorithm: str, trials: int, seed: int) -> list[dict[str, Any]
                 of_all = trial.params["penalty_anneal_steps"] / STEPS
                 drawn[-1]["penalty_anneal_steps"] = round(of_all * trial.params["max_steps"])
             study.tell(trial, 0.0)
+    return [default_settings(algorithm), *drawn]
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """While open, Optuna logs warnings and errors alone."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
     finally:
         optuna.logging.set_verbosity(verbosity)
-    return [default_settings(algorithm), *drawn]
 
 
 def as_distributions(space: Mapping[str, Range]) -> dict[str, Any]:
