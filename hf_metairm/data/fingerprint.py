@@ -68,6 +68,8 @@ def _update(digest: Any, array: pa.Array) -> None:
     if pa.types.is_dictionary(kind):
         return _update(digest, array.dictionary_decode())
     digest.update(len(array).to_bytes(8, "little"))
+    # Also where none is missing: else the mark of a missing value would read as a value.
+    digest.update(array.null_count.to_bytes(8, "little"))
     if array.null_count:
         digest.update(array.is_null().cast(pa.uint8()).to_numpy())
         array = array.drop_null()  # what lies under a missing value says nothing
