@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # The quick start: ERM, meta-IRM and ERM without the cue, side by side.
 train: $(STAMP)
-	$(BIN)/hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml
+	$(BIN)/hf-metairm train --config punctuated_sst2
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile

@@ -118,7 +118,7 @@ def main() -> None:
     done = {json.dumps([line["algorithm"], line["cell"], line["seed"]]) for line in lines}
     cells = [("erm", {})] + [("meta-irm", dict(zip(GRID, values))) for values in itertools.product(*GRID.values())]
     runs = [(a, c, s) for (a, c), s in itertools.product(cells, SEEDS) if json.dumps([a, c, s]) not in done]
-    settings_file = ROOT / "trainer_examples" / "configs" / "punctuated_sst2.yaml"
+    settings_file = ROOT / "hf_metairm" / "configs" / "punctuated_sst2.yaml"
     comparison: TextComparison | None = None
     for algorithm, cell, seed in tqdm(runs, desc=config):
         words = [word for name, value in cell.items() for word in (f"--{name}", str(value))]

@@ -19,7 +19,8 @@ def _names(incomplete: str) -> list[str]:
     """For the shell: the tables whose names begin so."""
     from hf_metairm.paper.tables import TABLES
 
-    return [name for name in TABLES if name.startswith(incomplete)]
+    datasets = dict.fromkeys(table.dataset for table in TABLES.values())
+    return [name for name in (*TABLES, *datasets) if name.startswith(incomplete)]
 
 
 Output = Annotated[Path, typer.Option(help="Folder of the results; what is there is not repeated.")]
@@ -39,7 +40,10 @@ Jobs = Annotated[int | None, typer.Option(help="Runs side by side; one for each 
 def reproduce(
     tables: Annotated[
         list[str] | None,
-        typer.Argument(help="Names of tables; all that the data allows if none is given.", autocompletion=_names),
+        typer.Argument(
+            help="Names of tables, or of a dataset for all of its tables; all that the data allows if none is given.",
+            autocompletion=_names,
+        ),
     ] = None,
     algorithms: Algorithms = None,
     seeds: Seeds = 3,
@@ -52,13 +56,15 @@ def reproduce(
 ) -> None:
     """Carry out the runs of the paper's tables, one JSON line each; the same command goes on after an interruption."""
     with _carrying_out(output):
-        from hf_metairm.paper import TABLES, run_of, table_of
+        from hf_metairm.paper import TABLES, run_of, tables_of
 
         machine, batch = _machine(source, word_vectors, device, jobs), _batch(batch_size)
-        named = [table_of(name) for name in tables or TABLES]
-        if not tables and word_vectors is None:
-            named = [table for table in named if table.dataset != "punctuated_sst2"]
-            typer.echo("Without --word_vectors the PunctuatedSST-2 tables are left out.")
+        named = tables_of(tables or list(TABLES))
+        on_words = [table for table in named if table.dataset == "punctuated_sst2" and table.model == "perceptron"]
+        if on_words and word_vectors is None and not set(tables or []) & {table.name for table in on_words}:
+            named = [table for table in named if table not in on_words]
+            left_out = ", ".join(table.name for table in on_words)
+            typer.echo(f"Without --word_vectors these tables are left out: {left_out}.")
         runs = [
             run_of(table, row, seed, batch=batch, source=source, word_vectors=machine.word_vectors)
             for table in named

@@ -12,13 +12,17 @@ from typing import Annotated, Any
 import typer
 
 from hf_metairm.experiments import RECIPES
+from hf_metairm.experiments.config_files import find_config
 
 from .errors import GOING_ON, INTERRUPTED, WRONG_USE, fail, one_line_errors
 
 
 def train(
     context: typer.Context,
-    config: Annotated[Path | None, typer.Option(help="YAML file with the recipe's settings.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with the recipe's settings, or punctuated_sst2, colored_mnist (and _full)."),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help=f"{RECIPES[0]} (the default) or {', '.join(RECIPES[1:])}; a settings file may say it."),
@@ -48,10 +52,12 @@ def train(
 
     - hf-metairm train --dataset reviews.csv --text_column text --environment_column site --unseen_environments berlin
 
-    - hf-metairm train --config punctuated_sst2.yaml --seeds 0 1 2 --max_steps 100
+    - hf-metairm train --config punctuated_sst2 --seeds 0 1 2 --max_steps 100
 
     Ctrl-C leaves a checkpoint; the same command goes on from there.
     """
+    with one_line_errors():
+        config = config and find_config(config)
     recipe = recipe or _recipe_in(config)
     if recipe not in RECIPES:
         fail(f"There is no recipe {recipe!r}: use one of {', '.join(RECIPES)}.", WRONG_USE)

@@ -165,7 +165,11 @@ class EnvironmentDatasetBuilder(datasets.GeneratorBasedBuilder):
         return self._place(split, rows, np.tile(np.array(self.config.environments), per_environment))
 
     def _repeat(self, rows: Rows) -> dict[str, Any]:
-        """The same rows, with the same labels, in every test environment."""
+        """The same rows, with the same labels, in every test environment; or each row in one of them."""
+        if self.config.test_once:
+            order = permutation(self.config.seed, "test", "order", n=len(rows))
+            p = np.resize(np.array(self.config.test_environments), len(rows))
+            return self._place("test", rows.take(order), p)
         parts = [
             self._place("test", rows, np.full(len(rows), p), environment_name(p))
             for p in self.config.test_environments

@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 
 
-VERSION = datasets.Version("1.0.0")  # to be raised whenever the same config and seed give other rows
+VERSION = datasets.Version("1.1.0")  # to be raised whenever the same config and seed give other rows
 META_IRM_PAPER = """@article{bae2021meta,
   title={Meta-Learned Invariant Risk Minimization},
   author={Bae, Jun-Hyun and Choi, Inchul and Lee, Minho},
@@ -44,6 +44,9 @@ class EnvironmentDatasetConfig(datasets.BuilderConfig):
             The part of the source's training rows to use, in (0, 1].
         examples_per_environment (`int`, *optional*):
             Rows per training environment, instead of all that `train_fraction` gives.
+        test_once (`bool`, *optional*, defaults to `False`):
+            Whether a test row stands in one test environment, dealt out in turn as the training rows are, and not in
+            each of them.
     """
 
     version: Any = VERSION
@@ -53,6 +56,7 @@ class EnvironmentDatasetConfig(datasets.BuilderConfig):
     seed: int = 0
     train_fraction: float = 1.0
     examples_per_environment: int | None = None
+    test_once: bool = False
 
     def validate(self) -> None:
         """Raise `ValueError` with one sentence for the first field whose value makes no sense."""

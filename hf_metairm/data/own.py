@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -30,12 +31,20 @@ class OwnData:
         test (`datasets.Dataset`): held-out rows, of the unseen environments too.
         name (`str`): what the data are called in the model's card.
         on_hub (`str`, *optional*): their name on the Hub, where they come from there.
+        groups (`Sequence`, *optional*): of the rows of `train`; where these are divided, rows with the same value stay
+            together. Equal texts do by default.
     """
 
     train: datasets.Dataset
     test: datasets.Dataset
     name: str
     on_hub: str | None = None
+    groups: Sequence[Any] | None = None
+
+    @property
+    def together(self) -> Sequence[Any]:
+        """For each row of `train` what it shares with the rows that it stays together with."""
+        return self.train["sentence"][:] if self.groups is None else self.groups
 
 
 def load_own(

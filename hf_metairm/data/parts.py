@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 
 def divide_alike(
-    environments: np.ndarray, shares: Mapping[str, float], seed: int, groups: Sequence[str] | None = None
+    environments: np.ndarray, shares: Mapping[str, float], seed: int, groups: Sequence[Any] | None = None
 ) -> dict[str, np.ndarray]:
     """
     Divide rows at random so that every part has its share of every environment.
@@ -17,8 +18,8 @@ def divide_alike(
         environments (`np.ndarray`): integers of shape (rows,), the environment of each row.
         shares (`Mapping[str, float]`): by the part's name; they sum to 1.
         seed (`int`): of the draw.
-        groups (`Sequence[str]`, *optional*): rows of one environment with the same value stay in one part: of texts,
-            that no row of one part stands in another.
+        groups (`Sequence`, *optional*): rows with the same value stay in one part, whatever their environments: of
+            texts, that no row of one part stands in another.
 
     Returns:
         `dict[str, np.ndarray]`: by part, the numbers of its rows in ascending order.
@@ -26,12 +27,12 @@ def divide_alike(
     draw = np.random.default_rng(seed)
     bounds = np.cumsum(list(shares.values()))[:-1]
     names = list(shares)
-    part = np.empty(len(environments), dtype=np.int64)
     group = np.arange(len(environments)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    part = np.full(group.max(initial=-1) + 1, -1)  # of each group
     for environment in np.unique(environments):
-        rows = np.flatnonzero(environments == environment)
-        distinct, own = np.unique(group[rows], return_inverse=True)
-        place = np.empty(len(distinct))
-        place[draw.permutation(len(distinct))] = (np.arange(len(distinct)) + 0.5) / len(distinct)
-        part[rows] = np.searchsorted(bounds, place[own])
-    return {name: np.flatnonzero(part == k) for k, name in enumerate(names)}
+        distinct = np.unique(group[environments == environment])
+        new = distinct[part[distinct] < 0]
+        place = np.empty(len(new))
+        place[draw.permutation(len(new))] = (np.arange(len(new)) + 0.5) / len(new)
+        part[new] = np.searchsorted(bounds, place)
+    return {name: np.flatnonzero(part[group] == k) for k, name in enumerate(names)}

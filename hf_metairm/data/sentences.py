@@ -13,6 +13,7 @@ import pyarrow as pa
 from .delimited import read_delimited
 from .draws import permutation
 from .files import read_parquet
+from .phrases import sentence_ids
 from .sources import files_together
 from .textfiles import open_text
 
@@ -27,19 +28,25 @@ class Sentences:
     """Sentences without their final punctuation.
 
     Args:
-        texts (`list[str]`): the sentences.
+        texts (`list[str]`): the sentences, or phrases of them.
         labels (`np.ndarray`): int64 of shape (n,): 0 negative, 1 positive.
+        ids (`np.ndarray`): int64 of shape (n,): which sentence a row is of; see [`sentence_ids`].
     """
 
     texts: list[str]
     labels: np.ndarray
+    ids: np.ndarray
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, rows: np.ndarray) -> Sentences:
         """The sentences of these rows, in this order."""
-        return Sentences([self.texts[row] for row in rows], self.labels[rows])
+        return Sentences([self.texts[row] for row in rows], self.labels[rows], self.ids[rows])
+
+    def at_least(self, words: int) -> Sentences:
+        """Those of so many words or more."""
+        return self.take(np.array([k for k, text in enumerate(self.texts) if len(text.split()) >= words], dtype=int))
 
 
 def drop_final_punctuation(text: str) -> str:
@@ -90,7 +97,8 @@ def _clean(path: Path, texts: list[str], labels: np.ndarray) -> Sentences:
         if text and labels[row] >= 0 and text.lower() not in seen:
             seen.add(text.lower())
             rows.append(row)
-    return Sentences([stripped[row] for row in rows], labels[rows])
+    texts = [stripped[row] for row in rows]
+    return Sentences(texts, labels[rows], sentence_ids(texts))
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray]:

@@ -3,7 +3,7 @@ Fine-tune a text classifier on text from several environments, by ERM and by met
 them in every environment, the unseen one included.
 
 ```bash
-hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml
+hf-metairm train --config punctuated_sst2
 ```
 """
 
@@ -272,7 +272,9 @@ class TextComparison(Comparison[TextArguments]):
             builder = DATASETS[a.dataset](config, source=a.source, seed=seed)
             builder.download_and_prepare()
         self._origins[config, seed] = builder.data_source.title
-        return OwnData(builder.as_dataset("train"), builder.as_dataset("test"), a.dataset)
+        train = builder.as_dataset("train")
+        groups = train["sentence_id"][:] if "sentence_id" in train.column_names else None
+        return OwnData(train, builder.as_dataset("test"), a.dataset, groups=groups)
 
     def _read(self, config: str | None) -> datasets.DatasetDict:
         """The user's rows, read once for all seeds."""

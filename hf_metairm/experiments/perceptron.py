@@ -19,7 +19,8 @@ from ..data import DATASETS, TensorRows
 from ..data.textfiles import open_text
 from ..models import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig, ColoredMNISTClassifier, ColoredMNISTConfig
 from ..trainer import ALGORITHMS, EnvironmentTrainer
-from .measure import by_environment, warnings_of
+from .expectation import BOTH, expectation_of
+from .measure import by_environment, logits_of, warnings_of
 from .run import Result, Run
 from .training import Tell, train_run
 
@@ -35,6 +36,8 @@ class Data:
         test (`TensorRows`): the environments asked for.
         source (`str`): where the dataset came from, in words.
         labels (`list[str]`): names of the classes.
+        measure (`Callable`, *optional*): makes the results by environment of logits of the test rows, where these are
+            not those that are evaluated, see [`expectation_of`].
     """
 
     train: TensorRows
@@ -42,6 +45,7 @@ class Data:
     test: TensorRows
     source: str
     labels: list[str]
+    measure: Callable[[np.ndarray], dict[str, dict[str, float]]] | None = None
 
 
 def load(
@@ -53,6 +57,7 @@ def load(
     environments: Sequence[str] | None = None,
     source: str = "auto",
     word_vectors: str | None = None,
+    expectation: bool = False,
 ) -> Data:
     """
     A dataset with its draws (label noise, cue, order) made with `seed`. The one loaded last is kept.
@@ -66,9 +71,12 @@ def load(
         source (`str`, *optional*, defaults to `"auto"`): where the dataset is built from: auto, hub, bundled, or a
             folder.
         word_vectors (`str`, *optional*): a file in GloVe's format, for sentences.
+        expectation (`bool`, *optional*, defaults to `False`): whether the environments are expectations over their
+            draws, see [`expectation_of`]; the test rows are then all there are with either cue.
     """
     fields = tuple(sorted((changes or {}).items()))
-    return _load(dataset, config, seed, fields, environments and tuple(environments), source, word_vectors)
+    shown = environments and tuple(environments)
+    return _load(dataset, config, seed, fields, shown, source, word_vectors, expectation)
 
 
 @lru_cache(maxsize=1)
@@ -80,8 +88,10 @@ def _load(
     environments: tuple[str, ...] | None,
     source: str,
     word_vectors: str | None,
+    expectation: bool,
 ) -> Data:
-    builder = DATASETS.choose(dataset)(config, source=source, seed=seed, **dict(changes))
+    both = {"test_environments": BOTH} if expectation else {}
+    builder = DATASETS.choose(dataset)(config, source=source, seed=seed, **dict(changes), **both)
     builder.download_and_prepare()
     title, labels = builder.data_source.title, builder.info.features["label"].names
     if "image" in builder.info.features:
@@ -91,6 +101,9 @@ def _load(
     encode = _MeanOfWordVectors(splits["train"]["sentence"], word_vectors)
     rows = {name: encode.rows(split) for name, split in splits.items()}
     test = rows["test"]
+    if expectation:
+        measure = expectation_of(splits["test"], builder.CUES, builder.config.label_noise, environments or ())
+        return Data(rows["train"], rows["validation"], test, title, labels, measure)
     wanted = [k for k, name in enumerate(test["environment"]) if environments is None or name in environments]
     return Data(rows["train"], rows["validation"], test.select(wanted), title, labels)
 
@@ -144,6 +157,7 @@ def train_perceptron(
         environments=settings["environments"],
         source=source,
         word_vectors=word_vectors,
+        expectation=settings.get("expectation", False),
     )
 
     def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
@@ -175,7 +189,9 @@ def train_perceptron(
         validation = by_environment(trainer, data.validation)
         return {
             "source": data.source,
-            "test": by_environment(trainer, data.test),
+            "test": data.measure(logits_of(trainer, data.test))
+            if data.measure
+            else by_environment(trainer, data.test),
             "validation": validation,
             "warnings": warnings_of(validation, len(data.labels)),
         }

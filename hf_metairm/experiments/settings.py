@@ -19,6 +19,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from ..trainer import ALGORITHMS, EnvironmentConfig
+from .config_files import find_config
 
 
 ArgumentsT = TypeVar("ArgumentsT")
@@ -46,7 +47,7 @@ class Settings(Generic[ArgumentsT]):
 
 def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Settings[ArgumentsT]:
     """
-    Read `--config FILE` and what overrides it.
+    Read `--config FILE`, see [`find_config`], and what overrides it.
 
     The file holds fields of the recipe's dataclass and of the algorithms' Configs, which go to every algorithm that
     has them, and under `algorithms:` a section for each algorithm to run with the fields that are its own. On the
@@ -64,7 +65,7 @@ def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Se
     file = given.pop("config", None)
     if isinstance(file, list):
         raise ValueError(f"Unexpected {file[1]!r} after --config {file[0]}: settings are given as --name value.")
-    settings = _read_yaml(Path(str(file))) if file is not None else {}
+    settings = _read_yaml(find_config(str(file))) if file is not None else {}
     settings.pop("recipe", None)
     sections = _sections(settings.pop("algorithms", {}))
     chosen = given.pop("algorithms", None)
@@ -107,8 +108,6 @@ def _command_line(argv: list[str]) -> dict[str, Any]:
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise ValueError(f"There is no settings file {str(file)!r}: give the path of a YAML file to --config.")
     text = file.read_text(encoding="utf-8")
     try:
         content = yaml.load(text, yaml.BaseLoader)  # nosec B506

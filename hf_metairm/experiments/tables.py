@@ -30,7 +30,8 @@ Summary = dict[str, dict[str, dict[str, float]]]
 def summarize(results: Iterable[Result]) -> Summary:
     """
     By run name and environment: `mean` accuracy over seeds, its `sd` over seeds (0 with one seed), the test set's own
-    standard error `se` = √(a(1 − a)/n), and the number of `seeds`; accuracies between 0 and 1.
+    standard error `se` (√(a(1 − a)/n) where a result has none of its own), and the number of `seeds`; accuracies
+    between 0 and 1.
     """
     grouped: dict[str, dict[str, list[Mapping[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
@@ -48,7 +49,7 @@ def _statistics(found: list[Mapping[str, float]]) -> dict[str, float]:
     return {
         "mean": mean,
         "sd": stdev(accuracies) if len(accuracies) > 1 else 0.0,
-        "se": math.sqrt(mean * (1 - mean) / rows),
+        "se": fmean(f.get("standard_error", math.sqrt(mean * (1 - mean) / rows)) for f in found),
         "seeds": len(accuracies),
         "rows": rows,
     }

@@ -3,7 +3,7 @@ Train the perceptron of the Colored MNIST experiments by ERM and by meta-IRM wit
 every environment, the unseen one included.
 
 ```bash
-hf-metairm train --config trainer_examples/configs/colored_mnist.yaml
+hf-metairm train --config colored_mnist
 ```
 """
 

@@ -39,6 +39,7 @@ from ..trainer import EnvironmentConfig, EnvironmentTrainer
 from .cache import cache_folder
 from .encoder_outputs import EncoderOutputs, key_of_encoder
 from .measure import by_name
+from .precision import bfloat16_is_faster
 from .run import Run
 from .tokens import tokenized
 from .training import train_run
@@ -57,6 +58,10 @@ class StageOneArguments:
     stage_one_batch_size: int = field(default=32, metadata={"help": "Two stages: rows in a batch of the first."})
     stage_one_share: float = field(
         default=0.4, metadata={"help": "Two stages: share of the training rows for the first."}
+    )
+    stage_one_bf16: bool | None = field(
+        default=None,
+        metadata={"help": "Two stages: whether the first computes in bfloat16; where that is faster, by default."},
     )
     validation_share: float = field(
         default=0.2, metadata={"help": "Two stages: share of the training rows that rules choose by."}
@@ -188,7 +193,7 @@ class TwoStages:
             "validation": stage_one.validation_share,
         }
         self.parts = divide_alike(
-            read_environments(data.train).ids, {k: v for k, v in shares.items() if v}, seed, data.train["sentence"][:]
+            read_environments(data.train).ids, {k: v for k, v in shares.items() if v}, seed, data.together
         )
         self._encoder: tuple[Any, ClassificationHead] | None = None
 
@@ -252,6 +257,11 @@ class TwoStages:
 
     # The first stage
 
+    @property
+    def _in_bf16(self) -> bool:
+        wanted = self.stage_one.stage_one_bf16
+        return bfloat16_is_faster() if wanted is None else wanted
+
     def _fine_tuned(self) -> Any:
         set_seed(self.seed)
         model = load_classifier(self.model_name, self.labels, mean_pooling=self.trainable != "lora")
@@ -265,6 +275,7 @@ class TwoStages:
             "trainable": self.trainable,
             "lora_rank": self.lora_rank if self.trainable == "lora" else None,
             **{k: v for k, v in asdict(self.stage_one).items() if k.startswith("stage_one")},
+            "stage_one_bf16": self._in_bf16,
             "seed": self.seed,
         }
         run = Run("stage one", settings)
@@ -281,6 +292,10 @@ class TwoStages:
         share = max(1, min(self.stage_one.stage_one_batch_size // len(environments), *environments.values()))
         self.say(f"Stage one: fine-tuning the encoder by ERM on {len(part):,} rows, once for all algorithms.")
 
+        on_cpu = self._in_bf16 and not torch.cuda.is_available()
+        if on_cpu:
+            model.set_attn_implementation("eager")  # On a CPU the backward pass of the fused kernel has no bfloat16.
+
         def make_trainer(place: Path, stack: Any) -> EnvironmentTrainer:
             args = EnvironmentConfig(
                 output_dir=str(place),
@@ -288,6 +303,8 @@ class TwoStages:
                 num_train_epochs=self.stage_one.stage_one_epochs,
                 learning_rate=self.stage_one.stage_one_learning_rate,
                 warmup_steps=0.1,
+                bf16=self._in_bf16,
+                use_cpu=on_cpu,
                 save_steps=50,
                 save_total_limit=1,
                 logging_steps=10,

@@ -61,13 +61,13 @@ PUNCTUATED_NOISE: dict[str, Published] = {
     "erm": _unseen(30.7),
     "irmv1": _unseen(62.0),
     "meta-irm": _unseen(62.2),
-    "erm, no artefact": _unseen(62.3),
+    "erm, no cue": _unseen(62.3),
 }
 PUNCTUATED_CLEAN: dict[str, Published] = {
     "erm": _unseen(56.2),
     "irmv1": _unseen(67.4),
     "meta-irm": _unseen(73.0),
-    "erm, no artefact": _unseen(76.7),
+    "erm, no cue": _unseen(76.7),
 }
 # With which α is not published. So the results stand beside two rows each: one that differs from "full" in that part
 # alone, and one without σ whose inner step is large.

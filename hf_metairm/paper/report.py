@@ -14,8 +14,9 @@ from ..experiments.tables import all_percents, error_bar_note, markdown, percent
 from ..files import write
 from ..selection import MARGIN, RULES, worst_accuracy
 from .published import UNSEEN, Published
+from .rows import Row, Table
 from .runs import choices, run_of, search_file, searched
-from .tables import TABLES, Row, Table
+from .tables import TABLES
 
 
 # What the runs of one row may differ in; runs that differ in more than the seed never share one.

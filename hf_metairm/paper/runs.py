@@ -15,7 +15,7 @@ from ..experiments.run import Result, Run
 from ..experiments.search import RANGES, draw
 from ..experiments.store import Store
 from ..selection import MARGIN, RULES
-from .tables import Row, Table, changed
+from .rows import Row, Table, changed
 
 
 ALL_P = tuple(f"p=0.{k}" for k in range(1, 10))
@@ -49,7 +49,12 @@ class Machine:
 
     def __call__(self, run: Run, folder: Path, tell: Callable[[int], None]) -> Result:
         """Carry out a run in a worker; see [`train_perceptron`]."""
-        from ..experiments.perceptron import train_perceptron  # In the worker: the parent needs no torch.
+        # In the worker: the parent needs no torch.
+        if run.settings.get("model") == "two stages":
+            from ..experiments.fine_tuned import train_fine_tuned
+
+            return train_fine_tuned(run, folder, tell, source=self.source, device=self.device)
+        from ..experiments.perceptron import train_perceptron
 
         return train_perceptron(
             run, folder, tell, source=self.source, word_vectors=self.word_vectors, device=self.device
@@ -75,7 +80,9 @@ def run_of(
         word_vectors (`str`, *optional*): file of word vectors; of it only the name is part of the settings.
         file (`str`, *optional*): see [`Run`]; the table's name by default.
     """
-    text = table.dataset == "punctuated_sst2"
+    words = table.dataset == "punctuated_sst2" and table.model == "perceptron"
+    if table.model == "two stages":
+        batch = "full"  # Features are small.
     row = row.at(batch)
     settings = {
         "table": table.name,
@@ -83,15 +90,18 @@ def run_of(
         "algorithm": row.algorithm,
         "dataset": table.dataset,
         "dataset_config": table.config,
-        "dataset_changes": dict(row.dataset_changes),
+        "dataset_changes": {**table.dataset_changes, **row.dataset_changes},
         "source": source if source in ("auto", "hub", "bundled") else "folder",
         "environments": list(ALL_P if table.curve else table.environments),
-        "word_vectors": Path(word_vectors).name if text and word_vectors else None,
+        "word_vectors": Path(word_vectors).name if words and word_vectors else None,
         "hidden_size": row.hidden_size,
         "steps": row.steps,
         "batch": batch,
         "fields": dict(row.fields),
         "seed": seed,
+        # Only where they are not what most tables have: what is there keeps its key.
+        **({"model": table.model} if table.model != "perceptron" else {}),
+        **({"expectation": True} if table.expectation else {}),
     }
     return Run(row.name, settings, file or table.name)
 

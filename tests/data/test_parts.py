@@ -29,8 +29,8 @@ def test_rows_of_one_text_stay_together(rows):
     ids, texts = np.array([e for e, _ in rows]), [text for _, text in rows]
     of_row = {k: name for name, part in divide_alike(ids, SHARES, 0, texts).items() for k in part.tolist()}
     together: dict = {}
-    for k, key in enumerate(rows):
-        assert together.setdefault(key, of_row[k]) == of_row[k]
+    for k, (_, text) in enumerate(rows):  # Also where they are of two environments.
+        assert together.setdefault(text, of_row[k]) == of_row[k]
 
 
 def test_another_seed_divides_otherwise_and_the_same_one_alike():

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hf_metairm.data import PunctuatedSST2
+from hf_metairm.data.phrases import sentence_ids
 from hf_metairm.data.sentences import drop_final_punctuation, roles_from_files
 
 from .checks import check_construction, columns
@@ -16,9 +17,10 @@ def test_every_config_is_what_it_says(bundled, config):
     builder = bundled("punctuated_sst2", config)
     check_construction(builder)
     dataset = builder.as_dataset()
+    train, validation = (7940, 980) if config.startswith("long_") else (8066, 1000)
     assert {name: split.num_rows for name, split in dataset.items()} == {
-        "train": 8066,
-        "validation": 1000,
+        "train": train,
+        "validation": validation,
         "test": 13_500,
     }
     stripped = {}
@@ -27,11 +29,39 @@ def test_every_config_is_what_it_says(bundled, config):
         for sentence, mark in zip(values["sentence"], values["punctuation"]):
             assert sentence == (drop_final_punctuation(sentence) + f" {mark}").rstrip()
         stripped[name] = [drop_final_punctuation(sentence).lower() for sentence in values["sentence"]]
-    assert len(set(stripped["train"])) == 8066
+    assert len(set(stripped["train"])) == train
     assert len(set(stripped["test"])) == 1500
     assert not set(stripped["train"]) & set(stripped["test"])
     assert not set(stripped["train"]) & set(stripped["validation"])
     assert not set(stripped["test"]) & set(stripped["validation"])
+
+
+def test_rows_of_a_config_have_as_many_words_as_it_says():
+    builder = PunctuatedSST2("clean", source="bundled", min_words=12)
+    builder.download_and_prepare()
+    for split, least in (("train", 12), ("validation", 12), ("test", 1)):
+        words = [len(drop_final_punctuation(text).split()) for text in builder.as_dataset(split)["sentence"]]
+        assert min(words) == least
+    with pytest.raises(ValueError, match="min_words must be an integer of at least 0, not -1"):
+        PunctuatedSST2("clean", min_words=-1)
+
+
+def test_a_test_sentence_stands_in_one_environment_where_that_is_asked_for():
+    builder = PunctuatedSST2("noise_25", source="bundled", test_once=True, test_environments=(0.1, 0.2, 0.9))
+    builder.download_and_prepare()
+    values = columns(builder.as_dataset("test"))
+    assert len(set(values["sentence"])) == len(values["sentence"]) == 1500
+    assert [int((values["environment"] == f"p={p}").sum()) for p in (0.1, 0.2, 0.9)] == [500, 500, 500]
+    check_construction(builder)
+
+
+def test_phrases_have_the_number_of_their_sentence():
+    whole = "it is a very long film about a man and his dog"
+    texts = ["a man and his", whole, "It is a very long film", "his dog", "a man and", "a man and his house", whole]
+    # A phrase of two sentences belongs to the longest; three words are no phrase; words are not cut.
+    assert sentence_ids(texts).tolist() == [1, 1, 1, 3, 4, 5, 1]
+    assert sentence_ids(["b a very long fil", "a very long film"]).tolist() == [0, 1]
+    assert sentence_ids([]).tolist() == []
 
 
 def test_vanilla_is_the_same_without_the_marks(bundled):

@@ -125,7 +125,7 @@ def test_commands(page, monkeypatch):
     [
         "hf-metairm inspekt reviews.csv",
         "hf-metairm inspect reviews.csv --environment site",
-        "hf-metairm train --config trainer_examples/configs/punctuated_sst2.yaml --inner_step 3",
+        "hf-metairm train --config punctuated_sst2 --inner_step 3",
         "accelerate launch trainer_examples/finetune_text.py --algorithm irmv9",
         "accelerate launch trainer_examples/finetune_text.py --maxx_steps 3",
         "hf-metairm train --dataset reviews.csv --datasett reviews.csv",

@@ -10,7 +10,7 @@ from hf_metairm.experiments.train_colored_mnist import ColoredMNISTArguments
 from hf_metairm.paper.tables import TABLES
 
 
-CONFIGS = Path(__file__).parents[2] / "trainer_examples" / "configs"
+CONFIGS = Path(__file__).parents[2] / "hf_metairm" / "configs"
 
 
 def settings(tmp_path, text, *words):

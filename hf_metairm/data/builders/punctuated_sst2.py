@@ -30,9 +30,18 @@ class PunctuatedSST2Config(EnvironmentDatasetConfig):
         punctuated (`bool`, *optional*, defaults to `True`):
             Whether the artefact is there. Without it sentences have no final punctuation at all; labels and
             environments are those of the punctuated config with the same seed and noise.
+        min_words (`int`, *optional*, defaults to 0):
+            Rows to train and validate on have so many words or more. Most rows of SST-2's training set are phrases.
     """
 
     punctuated: bool = True
+    min_words: int = 0
+
+    def validate(self) -> None:
+        """Raise `ValueError` with one sentence for the first field whose value makes no sense."""
+        super().validate()
+        if isinstance(self.min_words, bool) or not isinstance(self.min_words, int) or self.min_words < 0:
+            raise ValueError(f"min_words must be an integer of at least 0, not {self.min_words!r}.")
 
 
 @DATASETS.register
@@ -47,6 +56,7 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
     Args:
         config_name (`str`, *optional*, defaults to `"noise_25"`):
             `"noise_25"` (η = 0.25), `"clean"` (η = 0), and the same without the artefact: `"vanilla_25"`, `"vanilla"`.
+            `"long_noise_25"` and so on train on rows of four words or more.
         source (`str` or `Path`, *optional*, defaults to `"auto"`):
             `"hub"` (`stanfordnlp/sst2`: all 872 sentences of its validation set are tested on, 1,000 long ones of its
             training set validated on, and what overlaps these is not trained on), `"bundled"` (movie-review
@@ -57,8 +67,9 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
         **config_kwargs:
             Fields of [`PunctuatedSST2Config`] for a custom config, such as `environments=(0.3, 0.1)`.
 
-    Columns: `sentence`, `label`, `environment` (such as `"p=0.2"`), `clean_label` and `punctuation` (`"."`, `"!"`,
-    or `""` without the artefact).
+    Columns: `sentence`, `label`, `environment` (such as `"p=0.2"`), `clean_label`, `punctuation` (`"."`, `"!"`, or
+    `""` without the artefact) and `sentence_id`, which phrases of one sentence of a split have in common: keep them
+    together when you divide rows.
 
     Example:
 
@@ -77,15 +88,19 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
     BUILDER_CONFIG_CLASS = PunctuatedSST2Config
     BUILDER_CONFIGS: ClassVar[list[PunctuatedSST2Config]] = [
         PunctuatedSST2Config(
-            name="noise_25", description="Final marks follow labels that carry noise of 0.25.", label_noise=0.25
-        ),
-        PunctuatedSST2Config(name="clean", description="Final marks follow the clean labels.", label_noise=0.0),
-        PunctuatedSST2Config(
-            name="vanilla_25", description="No final marks; label noise of 0.25.", label_noise=0.25, punctuated=False
-        ),
-        PunctuatedSST2Config(
-            name="vanilla", description="No final marks; clean labels.", label_noise=0.0, punctuated=False
-        ),
+            name=f"{long}{name}",
+            description=f"{text}{' Rows of four words or more.' if long else ''}",
+            label_noise=noise,
+            punctuated=punctuated,
+            min_words=4 if long else 0,
+        )
+        for long in ("", "long_")
+        for name, text, noise, punctuated in (
+            ("noise_25", "Final marks follow labels that carry noise of 0.25.", 0.25, True),
+            ("clean", "Final marks follow the clean labels.", 0.0, True),
+            ("vanilla_25", "No final marks; label noise of 0.25.", 0.25, False),
+            ("vanilla", "No final marks; clean labels.", 0.0, False),
+        )
     ]
     DEFAULT_CONFIG_NAME = "noise_25"
     SOURCES = SourceSpec(
@@ -139,6 +154,7 @@ the mark's relation to the label is reversed (p = 0.9); a model that follows the
             columns={
                 "sentence": "the sentence with its final mark",
                 "punctuation": "`.` or `!`; empty in the configurations without the artefact",
+                "sentence_id": "the same for the phrases of one sentence of a split",
             },
             notes="Of equal sentences only the first is kept.",
             limits="The sentences are English and some hold strong opinions about people.",
@@ -155,11 +171,13 @@ the mark's relation to the label is reversed (p = 0.9); a model that follows the
                 "environment": datasets.Value("string"),
                 "clean_label": label,
                 "punctuation": datasets.Value("string"),
+                "sentence_id": datasets.Value("int64"),
             }
         )
 
     def _read(self, files: dict[str, Path]) -> dict[str, Any]:
-        return roles_from_files(files)
+        roles, words = roles_from_files(files), self.config.min_words
+        return {role: rows if role == "test" else rows.at_least(words) for role, rows in roles.items()}
 
     def _draw(self, split: str, rows: Sentences, p: np.ndarray, *stream: str) -> dict[str, Any]:
         seed, n = self.config.seed, len(rows)
@@ -171,4 +189,5 @@ the mark's relation to the label is reversed (p = 0.9); a model that follows the
             "label": label,
             "clean_label": rows.labels,
             "punctuation": marks,
+            "sentence_id": rows.ids,
         }
