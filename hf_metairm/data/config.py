@@ -81,10 +81,10 @@ class EnvironmentDatasetConfig(DatasetConfig):
         label_noise (`float`, *optional*, defaults to `0.25`):
             η, the probability that a label is not the clean label. It is drawn before the cue, which follows the
             noisy label.
-        seed (`int`, *optional*, defaults to `0`), train_fraction (`float`, *optional*, defaults to `1.0`):
-            As in [`DatasetConfig`].
         examples_per_environment (`int`, *optional*):
             Rows per training environment, instead of all that `train_fraction` gives.
+
+    The other fields are those of [`DatasetConfig`].
     """
 
     environments: tuple[float, ...] = (0.2, 0.1)

@@ -33,8 +33,8 @@ class CADIMDbConfig(EnvironmentDatasetConfig):
             The share in each test environment.
         label_noise (`float`, *optional*, defaults to `0.0`):
             Nothing else: a review has the sentiment that its writer gave it.
-        seed, train_fraction, examples_per_environment:
-            As in [`EnvironmentDatasetConfig`].
+
+    The other fields are those of [`EnvironmentDatasetConfig`].
     """
 
     environments: tuple[float, ...] = (0.0, 0.2)
@@ -66,8 +66,8 @@ class CADIMDb(EnvironmentDatasetBuilder):
             environment) or `"revisions"` (the other way round: 100 and 80 %, and none).
         source (`str` or `Path`, *optional*, defaults to `"auto"`):
             A folder with the files of `acmi-lab/counterfactually-augmented-data`: its `sentiment` folder, or all six
-            files in one place, the originals as `original-train.tsv` and so on. Neither the Hub nor the package has
-            them with their pairs.
+            files in one place, the originals as `original-train.tsv` and so on. They are not in the package, and the
+            Hub is not asked for them.
         cache_dir (`str` or `Path`, *optional*):
             Where builds are kept; the cache of `datasets` by default.
         **config_kwargs:
@@ -145,9 +145,9 @@ Pairs of which neither or both twins stand among the originals, and pairs with t
 out. P(original_label = label) is the share of originals.""",
             limits="""\
 The cue is natural, the mix is not: nobody meets reviews of which a known share is revised. Revisions differ from
-originals in more than the cue; they are easier to tell apart. A review has 165 words on average: an encoder that reads
-128 or 256 tokens sees only the beginning of many. The reviews are English, some are offensive, and the test set is
-small: in 487 rows, one standard error of an accuracy of 80 % is 1.8 points.""",
+originals in more than the cue; they are easier to tell apart. A review has 207 tokens of MiniLM on average: an encoder
+that reads 128 sees only the beginning of 85 % of the reviews, one that reads 256 of 25 %. The reviews are English,
+some are offensive, and the test set is small: one standard error of an accuracy of 80 % is 1.8 points.""",
             credits="""\
 The revisions and the pairs: D. Kaushik, E. Hovy and Z. C. Lipton, ICLR 2020. The original reviews are from IMDb, in
 the collection of A. L. Maas et al., ACL 2011.""",
