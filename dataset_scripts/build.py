@@ -3,7 +3,8 @@
     python dataset_scripts/build.py NAME OUTPUT [--source FOLDER] [--push_to_hub REPO]
 
 `colored_mnist/README.md` beside this file is the card of a build from the full MNIST, `punctuated_sst2/README.md` that
-of a build from the movie-review sentences that the package carries.
+of a build from the movie-review sentences that the package carries, `cad_imdb/README.md` that of one from its authors'
+files.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -12,12 +13,12 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from ..data.builder import EnvironmentDatasetBuilder
-from ..data.config import environment_name
 from ..data.description import DatasetDescription
+from ..data.sourced import SourcedDatasetBuilder
 from ..data.statistics import environment_statistics
 
 
-_LICENCE_IDS = {"MIT": "mit", "CC BY-SA": "cc-by-sa-3.0"}
+_LICENCE_IDS = {"MIT": "mit", "CC BY-SA": "cc-by-sa-3.0", "Apache-2.0": "apache-2.0", "CC0": "cc0-1.0"}
 
 
 def data_path(config_id: str, split: str) -> str:
@@ -25,7 +26,7 @@ def data_path(config_id: str, split: str) -> str:
     return f"{config_id}/{split}-00000-of-00001.parquet"
 
 
-def check_alike(builders: list[EnvironmentDatasetBuilder]) -> None:
+def check_alike(builders: list[SourcedDatasetBuilder]) -> None:
     """Raise `ValueError` unless these are prepared configs of one dataset from one source, none of them twice."""
     sources = {builder.data_source.fingerprint if builder.data_source else None for builder in builders}
     if len({type(builder) for builder in builders}) != 1 or len(sources) != 1 or None in sources:
@@ -35,12 +36,12 @@ def check_alike(builders: list[EnvironmentDatasetBuilder]) -> None:
 
 
 def dataset_card(
-    builders: list[EnvironmentDatasetBuilder], repo_id: str, sizes: dict[str, int] | None = None
+    builders: list[SourcedDatasetBuilder], repo_id: str, sizes: dict[str, int] | None = None
 ) -> DatasetCard:
     """Write the card of a repository.
 
     Args:
-        builders (`list[EnvironmentDatasetBuilder]`):
+        builders (`list[SourcedDatasetBuilder]`):
             Prepared builders of one dataset, one per config and all from one source. The default config is the
             dataset's own if it is among them, else the first.
         repo_id (`str`):
@@ -84,71 +85,79 @@ def dataset_card(
         }
     )
     configs.to_dataset_card_data(data)
-    text = Template((files(__package__) / "dataset_card.md").read_text(encoding="utf-8"))
+    template = "natural_dataset_card.md" if about.natural else "dataset_card.md"
+    text = Template((files(__package__) / template).read_text(encoding="utf-8"))
     return DatasetCard(f"---\n{data.to_yaml()}\n---\n\n" + text.substitute(_words(builders, repo_id, default, about)))
 
 
 def _words(
-    builders: list[EnvironmentDatasetBuilder], repo_id: str, default: str, about: DatasetDescription
+    builders: list[SourcedDatasetBuilder], repo_id: str, default: str, about: DatasetDescription
 ) -> dict[str, Any]:
     first = next((builder for builder in builders if builder.config_id == default), builders[0])
     source = first.data_source
     assert source is not None
     rows = {str(name): split.num_examples for name, split in first.info.splits.items()}
     features = {name: None for builder in builders for name in builder.info.features}
-    tests = first.config.test_environments
     return {
         **{name: getattr(about, name) for name in ("title", "summary", "construction", "notes", "limits", "credits")},
         "rows": first.ROWS,
-        "last": environment_name(tests[-1]),
+        "far": first.far_environment(),
         "repo_id": repo_id,
         "default": default,
         "source": source.title,
         "licence": source.licence,
         "seed": first.config.seed,
-        "train_text": f"{rows['train']:,} (in `{default}`)",
-        "validation_text": f"{rows['validation']:,}",
-        "test_text": f"{rows['test'] // len(tests):,}",
-        "train_environments": ", ".join(environment_name(p) for p in first.config.environments),
-        "test_environments": ", ".join(environment_name(p) for p in tests),
-        "configs": "\n".join(
-            ["| config | what | η | rows of `train` |", "|---|---|---|---|", *map(_config_row, builders)]
+        "configs": _table(
+            ["config", "what", *([] if about.natural else ["η"]), "rows of `train`"], map(_config_row, builders)
         ),
-        "columns": "\n".join(
-            ["| column | what |", "|---|---|", *(f"| `{name}` | {about.column(name)} |" for name in features)]
-        ),
+        "columns": _table(["column", "what"], ([f"`{name}`", about.column(name)] for name in features)),
         "statistics": "\n\n".join(_statistics(builder) for builder in builders),
         "citation": first.CITATION,
+        **(_dealt(first, rows, default) if isinstance(first, EnvironmentDatasetBuilder) else {}),
     }
 
 
-def _config_row(builder: EnvironmentDatasetBuilder) -> str:
+def _dealt(builder: EnvironmentDatasetBuilder, rows: dict[str, int], default: str) -> dict[str, str]:
+    """How many rows there are, and in which environments, where rows are dealt out to them."""
+    train, tests = (
+        [builder.environment_name(p) for p in environments]
+        for environments in (builder.config.environments, builder.config.test_environments)
+    )
+    return {
+        "train_text": f"{rows['train']:,} (in `{default}`)",
+        "validation_text": f"{rows['validation']:,}",
+        "test_text": f"{rows['test'] // len(tests):,}",
+        "train_environments": ", ".join(train),
+        "test_environments": ", ".join(tests),
+    }
+
+
+def _config_row(builder: SourcedDatasetBuilder) -> list[str]:
     rows = builder.info.splits["train"].num_examples
     text = builder.config.description or ""
     if builder.config_id != builder.config.name:
         known = type(builder.config)()
         changed = {name: value for name, value in builder.config.fields().items() if value != getattr(known, name)}
         text += " Custom: " + ", ".join(f"{name} = {value}" for name, value in changed.items())
-    return f"| `{builder.config_id}` | {text} | {builder.config.label_noise:g} | {rows:,} |"
+    noise = [] if builder.describe().natural else [f"{getattr(builder.config, 'label_noise', 0):g}"]
+    return [f"`{builder.config_id}`", text, *noise, f"{rows:,}"]
 
 
-def _statistics(builder: EnvironmentDatasetBuilder) -> str:
+def _statistics(builder: SourcedDatasetBuilder) -> str:
     found = environment_statistics(builder)
-    cues = list(found[0].agreement)
-    lines = [
-        f"**{builder.config_id}**",
-        "",
-        "| split | environment | rows | P(label ≠ clean) |" + "".join(f" P({cue} = label) |" for cue in cues),
-        "|---|---|---|---|" + "---|" * len(cues),
-    ]
-    for row in found:
-        shares = [row.noise, *row.agreement.values()]
-        cells = " | ".join(f"{share:.4f} ± {row.error(share):.4f}" for share in shares)
-        lines.append(f"| {row.split} | {row.environment} | {row.rows:,} | {cells} |")
-    return "\n".join(lines)
+    lines = (
+        [row.split, row.environment, f"{row.rows:,}", *(f"{p:.4f} ± {row.error(p):.4f}" for p in row.shares.values())]
+        for row in found
+    )
+    return f"**{builder.config_id}**\n\n" + _table(["split", "environment", "rows", *found[0].shares], lines)
 
 
-def _described(builder: EnvironmentDatasetBuilder, sizes: dict[str, int]) -> datasets.DatasetInfo:
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    cells = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return "\n".join([cells[0], "|" + "---|" * len(head), *cells[1:]])
+
+
+def _described(builder: SourcedDatasetBuilder, sizes: dict[str, int]) -> datasets.DatasetInfo:
     info = builder.info.copy()
     info.config_name = builder.config_id
     info.download_size = sizes.get(builder.config_id, info.download_size)

@@ -10,8 +10,8 @@ import datasets
 import pyarrow.parquet as pq
 from huggingface_hub import HfApi
 
-from ..data.builder import EnvironmentDatasetBuilder
 from ..data.samples import draw_samples
+from ..data.sourced import SourcedDatasetBuilder
 from ..files import filling
 from .dataset_card import check_alike, data_path, dataset_card
 
@@ -20,7 +20,7 @@ ROW_GROUP = 10_000  # rows that a reader fetches at once: about a megabyte
 
 
 def write_parquet(
-    builders: list[EnvironmentDatasetBuilder], folder: str | Path, *, repo_id: str | None = None
+    builders: list[SourcedDatasetBuilder], folder: str | Path, *, repo_id: str | None = None
 ) -> list[Path]:
     """Write prepared configs as a dataset repository: Parquet files, card and picture.
 
@@ -28,7 +28,7 @@ def write_parquet(
     beside it, and moved when it is whole: a build that is killed leaves the folder as it was.
 
     Args:
-        builders (`list[EnvironmentDatasetBuilder]`):
+        builders (`list[SourcedDatasetBuilder]`):
             Prepared builders of one dataset, one per config and all from one source.
         folder (`str` or `Path`):
             Where to; made if it does not exist. Files of the same names are replaced.
@@ -48,7 +48,7 @@ def write_parquet(
     return [folder / name for name in names]
 
 
-def _write(builders: list[EnvironmentDatasetBuilder], folder: Path, repo_id: str) -> list[str]:
+def _write(builders: list[SourcedDatasetBuilder], folder: Path, repo_id: str) -> list[str]:
     names: list[str] = []
     sizes: dict[str, int] = {}
     for builder in builders:
@@ -78,7 +78,7 @@ def _write_table(dataset: datasets.Dataset, path: Path) -> None:
 
 
 def push_to_hub(
-    builders: list[EnvironmentDatasetBuilder],
+    builders: list[SourcedDatasetBuilder],
     repo_id: str,
     *,
     private: bool | None = None,
@@ -88,7 +88,7 @@ def push_to_hub(
     """Push prepared configs to a dataset repository of the Hub, in one commit: all of it is there, or nothing.
 
     Args:
-        builders (`list[EnvironmentDatasetBuilder]`):
+        builders (`list[SourcedDatasetBuilder]`):
             Prepared builders of one dataset, one per config and all from one source.
         repo_id (`str`):
             Such as `"name/colored_mnist"`; made if it does not exist. Configs that are there and not among `builders`

@@ -22,7 +22,7 @@ def parse_field(text: str) -> tuple[str, Any]:
         parsed = json.loads(f"[{value}]")
     except ValueError as error:
         raise ValueError(f"--set {text}: {value!r} is no number, truth value or list of them.") from error
-    many = name.strip() in ("environments", "test_environments")
+    many = name.strip().endswith("environments")
     return name.strip(), tuple(parsed) if many or len(parsed) != 1 else parsed[0]
 
 
@@ -68,10 +68,11 @@ def build_dataset(
                 source = builder.data_source.kind
             builders.append(builder)
             typer.echo(f"{name}/{builder.config_id}: source is {builder.data_source.title}")
-            for row in environment_statistics(builder):
-                noise = f"P(label ≠ clean) {row.noise:.3f}"
-                shares = "".join(f"  P({cue} = label) {share:.3f}" for cue, share in row.agreement.items())
-                typer.echo(f"  {row.split:<10} {row.environment:<6} {row.rows:>6} rows  {noise}{shares}")
+            found = environment_statistics(builder)
+            width = max(len(row.environment) for row in found)
+            for row in found:
+                shares = "  ".join(f"{what} {share:.3f}" for what, share in row.shares.items())
+                typer.echo(f"  {row.split:<10} {row.environment:<{width}} {row.rows:>6} rows  {shares}")
         folder = output or Path("outputs") / name
         write_parquet(builders, folder, repo_id=push_to_hub)
         typer.echo(f"Parquet files and card: {folder}")

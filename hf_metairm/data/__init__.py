@@ -11,6 +11,10 @@ from typing import Any
 
 _MODULE_OF = {
     "DATASETS": "registry",
+    "CADIMDb": "builders.cad_imdb",
+    "CADIMDbConfig": "builders.cad_imdb",
+    "CivilComments": "builders.civil_comments",
+    "CivilCommentsConfig": "builders.civil_comments",
     "ColoredMNIST": "builders.colored_mnist",
     "ColoredMNISTConfig": "builders.colored_mnist",
     "PunctuatedSST2": "builders.punctuated_sst2",

@@ -1,3 +1,5 @@
+from .builders.cad_imdb import CADIMDb, CADIMDbConfig
+from .builders.civil_comments import CivilComments, CivilCommentsConfig
 from .builders.colored_mnist import ColoredMNIST, ColoredMNISTConfig
 from .builders.punctuated_sst2 import PunctuatedSST2, PunctuatedSST2Config
 from .files import ReadOptions, read_table
@@ -9,6 +11,10 @@ from .words import encode_labels, read_words, word_column
 
 __all__ = [
     "DATASETS",
+    "CADIMDb",
+    "CADIMDbConfig",
+    "CivilComments",
+    "CivilCommentsConfig",
     "ColoredMNIST",
     "ColoredMNISTConfig",
     "PunctuatedSST2",

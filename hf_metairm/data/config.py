@@ -1,4 +1,4 @@
-"""What the configurations of all datasets have in common: environments, label noise, seed and size."""
+"""What the configurations of datasets have in common: seed, size, and how often a drawn cue is wrong."""
 
 from __future__ import annotations
 
@@ -27,48 +27,22 @@ def environment_name(p: float) -> str:
 
 
 @dataclass
-class EnvironmentDatasetConfig(datasets.BuilderConfig):
-    """Configuration of a dataset whose cue agrees with the label with probability 1 − p_e in environment e.
+class DatasetConfig(datasets.BuilderConfig):
+    """Configuration of any dataset of this package.
 
     Args:
-        environments (`tuple[float, ...]`, *optional*, defaults to `(0.2, 0.1)`):
-            p_e of the training environments; the `validation` split has the same ones.
-        test_environments (`tuple[float, ...]`, *optional*, defaults to `(0.1, 0.2, …, 0.9)`):
-            p_e of the test environments.
-        label_noise (`float`, *optional*, defaults to `0.25`):
-            η, the probability that a label is not the clean label. It is drawn before the cue, which follows the
-            noisy label.
         seed (`int`, *optional*, defaults to `0`):
             Seed of every draw. Which source rows are trained, validated and tested on does not depend on it.
         train_fraction (`float`, *optional*, defaults to `1.0`):
             The part of the source's training rows to use, in (0, 1].
-        examples_per_environment (`int`, *optional*):
-            Rows per training environment, instead of all that `train_fraction` gives.
-        test_once (`bool`, *optional*, defaults to `False`):
-            Whether a test row stands in one test environment, dealt out in turn as the training rows are, and not in
-            each of them.
     """
 
     version: Any = VERSION
-    environments: tuple[float, ...] = (0.2, 0.1)
-    test_environments: tuple[float, ...] = TEST_ENVIRONMENTS
-    label_noise: float = 0.25
     seed: int = 0
     train_fraction: float = 1.0
-    examples_per_environment: int | None = None
-    test_once: bool = False
 
     def validate(self) -> None:
         """Raise `ValueError` with one sentence for the first field whose value makes no sense."""
-        for name in ("environments", "test_environments"):
-            values = getattr(self, name)
-            if isinstance(values, (int, float, str)) or not len(values):
-                raise ValueError(f"{name} must be a non-empty sequence of probabilities, such as (0.2, 0.1).")
-            values = tuple(float(_probability(name, p)) for p in values)
-            if len({environment_name(p) for p in values}) < len(values):
-                raise ValueError(f"{name}={values} names an environment twice; give each probability once.")
-            setattr(self, name, values)
-        self.label_noise = float(_probability("label_noise", self.label_noise))
         for field in dataclasses.fields(self):
             if field.type == "bool" and not isinstance(getattr(self, field.name), bool):
                 raise ValueError(f"{field.name} must be True or False, not {getattr(self, field.name)!r}.")
@@ -76,9 +50,6 @@ class EnvironmentDatasetConfig(datasets.BuilderConfig):
             raise ValueError(f"seed must be an integer of at least 0, not {self.seed!r}.")
         if not isinstance(self.train_fraction, (int, float)) or not 0 < self.train_fraction <= 1:
             raise ValueError(f"train_fraction must lie in (0, 1], not {self.train_fraction!r}.")
-        wanted = self.examples_per_environment
-        if wanted is not None and (isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1):
-            raise ValueError(f"examples_per_environment must be an integer of at least 1, not {wanted!r}.")
 
     def fields(self) -> dict[str, Any]:
         """Every field that decides the data, in the order of their names."""
@@ -96,6 +67,50 @@ class EnvironmentDatasetConfig(datasets.BuilderConfig):
         self.validate()
         text = json.dumps(self.fields(), sort_keys=True)
         return f"{self.name}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
+
+
+@dataclass
+class EnvironmentDatasetConfig(DatasetConfig):
+    """Configuration of a dataset whose cue agrees with the label with probability 1 − p_e in environment e.
+
+    Args:
+        environments (`tuple[float, ...]`, *optional*, defaults to `(0.2, 0.1)`):
+            p_e of the training environments; the `validation` split has the same ones.
+        test_environments (`tuple[float, ...]`, *optional*, defaults to `(0.1, 0.2, …, 0.9)`):
+            p_e of the test environments.
+        label_noise (`float`, *optional*, defaults to `0.25`):
+            η, the probability that a label is not the clean label. It is drawn before the cue, which follows the
+            noisy label.
+        examples_per_environment (`int`, *optional*):
+            Rows per training environment, instead of all that `train_fraction` gives.
+        test_once (`bool`, *optional*, defaults to `False`):
+            Whether a test row stands in one test environment, dealt out in turn as the training rows are, and not in
+            each of them.
+
+    The other fields are those of [`DatasetConfig`].
+    """
+
+    environments: tuple[float, ...] = (0.2, 0.1)
+    test_environments: tuple[float, ...] = TEST_ENVIRONMENTS
+    label_noise: float = 0.25
+    examples_per_environment: int | None = None
+    test_once: bool = False
+
+    def validate(self) -> None:
+        """Raise `ValueError` with one sentence for the first field whose value makes no sense."""
+        for name in ("environments", "test_environments"):
+            values = getattr(self, name)
+            if isinstance(values, (int, float, str)) or not len(values):
+                raise ValueError(f"{name} must be a non-empty sequence of probabilities, such as (0.2, 0.1).")
+            values = tuple(float(_probability(name, p)) for p in values)
+            if len({environment_name(p) for p in values}) < len(values):
+                raise ValueError(f"{name}={values} names an environment twice; give each probability once.")
+            setattr(self, name, values)
+        self.label_noise = float(_probability("label_noise", self.label_noise))
+        super().validate()
+        wanted = self.examples_per_environment
+        if wanted is not None and (isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1):
+            raise ValueError(f"examples_per_environment must be an integer of at least 1, not {wanted!r}.")
 
 
 def _probability(field: str, value: Any) -> float:

@@ -27,6 +27,8 @@ class DatasetDescription:
         notes (`str`, *optional*): what else one must know to use the rows.
         limits (`str`, *optional*): what the dataset does not show.
         language (`str`, *optional*): code of the language of its texts.
+        natural (`bool`, *optional*, defaults to `False`): whether the cue is one that people left in the data, so that
+            nobody can say how often it agrees with the label.
     """
 
     title: str
@@ -38,6 +40,7 @@ class DatasetDescription:
     notes: str = ""
     limits: str = ""
     language: str | None = None
+    natural: bool = False
 
     def column(self, name: str) -> str:
         """What is in the column `name`; the name in words where nothing is said."""

@@ -29,7 +29,7 @@ class DatasetRegistry(Mapping[str, type[Any]]):
     ```py
     >>> from hf_metairm.data import DATASETS
     >>> list(DATASETS)
-    ['colored_mnist', 'punctuated_sst2']
+    ['cad_imdb', 'civil_comments', 'colored_mnist', 'punctuated_sst2']
     >>> builder = DATASETS["colored_mnist"]("k10", source="bundled")
     ```
     """
@@ -66,7 +66,7 @@ class DatasetRegistry(Mapping[str, type[Any]]):
         return self[name]
 
     def listed(self, word: str = "or") -> str:
-        """The names in a sentence: `"colored_mnist or punctuated_sst2"`."""
+        """The names in a sentence: `"cad_imdb, …, colored_mnist or punctuated_sst2"`."""
         *first, last = self
         return f"{', '.join(first)} {word} {last}" if first else last
 

@@ -1,4 +1,4 @@
-"""Where the original data come from: the Hub, a folder, or the copy that the package carries."""
+"""Where the original data come from: a folder, the Hub, or a copy that the package carries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,27 +43,34 @@ class Source:
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """The places where a dataset's original data may be.
+    """The places where a dataset's original data may be; a folder always is one.
 
     Args:
         dataset (`str`): short name of the original, for messages.
-        hub_repo (`str`): the Hub's dataset repository.
-        hub_files (`dict[str, str]`): path in that repository, by role.
-        hub (`tuple[str, str]`): title and licence of the Hub's data.
-        bundled_file (`str`): name of the bundled file.
-        bundled (`tuple[str, str]`): title and licence of the bundled data.
         find (`Callable`): the files in a folder and their title and licence; `None` if there are none.
         expected (`str`): what a folder should hold, for the message.
+        hub_repo (`str`, *optional*): the Hub's dataset repository.
+        hub_files (`dict[str, str]`, *optional*): path in that repository, by role.
+        hub (`tuple[str, str]`, *optional*): title and licence of the Hub's data.
+        bundled_file (`str`, *optional*): name of the bundled file.
+        bundled (`tuple[str, str]`, *optional*): title and licence of the bundled data.
+        address (`str`, *optional*): where people get the files; to be given where no file is bundled.
     """
 
     dataset: str
-    hub_repo: str
-    hub_files: dict[str, str]
-    hub: tuple[str, str]
-    bundled_file: str
-    bundled: tuple[str, str]
     find: Callable[[Path], tuple[dict[str, Path], str, str] | None]
     expected: str
+    hub_repo: str | None = None
+    hub_files: dict[str, str] = field(default_factory=dict)
+    hub: tuple[str, str] = ("", "")
+    bundled_file: str | None = None
+    bundled: tuple[str, str] = ("", "")
+    address: str = ""
+
+    @property
+    def advice(self) -> str:
+        """What to do where neither the Hub nor the package has the files."""
+        return f"get its files from {self.address} and name their folder as the source"
 
 
 def locate(spec: SourceSpec, source: str | Path, is_built: Callable[[str], bool]) -> Source:
@@ -80,34 +87,40 @@ def locate(spec: SourceSpec, source: str | Path, is_built: Callable[[str], bool]
             Whether a dataset from the source of this fingerprint is in the cache already; the Hub is then not asked.
 
     Raises:
-        `ConnectionError`: the Hub cannot be reached and `source="hub"`.
-        `FileNotFoundError`: no such folder, or the files are not in it.
+        `ConnectionError`: the Hub cannot be reached, and `source="hub"` or no data are bundled.
+        `FileNotFoundError`: no such folder, the files are not in it, or the dataset is not in the place that is asked
+            for.
     """
     if str(source) == "bundled":
         return _bundled(spec)
     if str(source) not in ("auto", "hub"):
         return _folder(spec, Path(source).expanduser())
-    fingerprint = "hub-" + spec.hub_repo.replace("/", "--")
+    if spec.hub_repo is None:
+        if str(source) == "auto" and spec.bundled_file:
+            return _bundled(spec)
+        raise FileNotFoundError(f"{spec.dataset} is not fetched from the Hub: {spec.advice}.")
+    return _hub(spec, spec.hub_repo, str(source), is_built)
+
+
+def _hub(spec: SourceSpec, repo: str, source: str, is_built: Callable[[str], bool]) -> Source:
+    fingerprint = "hub-" + repo.replace("/", "--")
     try:
-        files = {} if is_built(fingerprint) else _fetch(spec)
+        files = {} if is_built(fingerprint) else _fetch(repo, spec.hub_files)
         return Source("hub", *spec.hub, files, fingerprint)
     except Exception as error:  # whatever stops the client (network, proxy, server, token), the mend is the same
         reason = str(error).strip().split("\n")[0] or type(error).__name__
+        failed = f"{repo} cannot be fetched from the Hub ({reason})"
+        if not spec.bundled_file:
+            raise ConnectionError(f"{failed}; connect to it, or {spec.advice}.") from error
         if source == "hub":
-            raise ConnectionError(
-                f"{spec.hub_repo} cannot be fetched from the Hub ({reason}); connect to it, or build from "
-                "source='bundled' or a folder."
-            ) from error
-        logger.warning(
-            "%s cannot be fetched from the Hub (%s): building from the bundled %s.",
-            spec.hub_repo,
-            reason,
-            spec.bundled[0],
-        )
+            raise ConnectionError(f"{failed}; connect to it, or build from source='bundled' or a folder.") from error
+        logger.warning("%s: building from the bundled %s.", failed, spec.bundled[0])
         return _bundled(spec)
 
 
 def _bundled(spec: SourceSpec) -> Source:
+    if spec.bundled_file is None:
+        raise FileNotFoundError(f"The package carries no copy of {spec.dataset}: {spec.advice}.")
     path = BUNDLED / spec.bundled_file
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing from the installed package; install hf_metairm again.")
@@ -177,10 +190,8 @@ def _digest(paths: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _fetch(spec: SourceSpec) -> dict[str, Path]:
-    cached = {
-        role: try_to_load_from_cache(spec.hub_repo, name, repo_type="dataset") for role, name in spec.hub_files.items()
-    }
+def _fetch(repo: str, files: dict[str, str]) -> dict[str, Path]:
+    cached = {role: try_to_load_from_cache(repo, name, repo_type="dataset") for role, name in files.items()}
     if all(isinstance(path, str) for path in cached.values()):
         return {role: Path(str(path)) for role, path in cached.items()}
     if constants.HF_HUB_OFFLINE:
@@ -189,8 +200,8 @@ def _fetch(spec: SourceSpec) -> dict[str, Path]:
     if reason:
         raise ConnectionError(reason)
     return {
-        role: Path(huggingface_hub.hf_hub_download(spec.hub_repo, name, repo_type="dataset", etag_timeout=5))
-        for role, name in spec.hub_files.items()
+        role: Path(huggingface_hub.hf_hub_download(repo, name, repo_type="dataset", etag_timeout=5))
+        for role, name in files.items()
     }
 
 

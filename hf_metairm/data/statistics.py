@@ -1,4 +1,4 @@
-"""Statistics of a build, from its columns alone: how often the cues follow the label, and how often it is noisy."""
+"""Statistics of a build, from its columns alone: its classes, how often the cues follow the label, and its noise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import datasets
 import numpy as np
 
-from .builder import EnvironmentDatasetBuilder
+from .sourced import SourcedDatasetBuilder
 
 
 @dataclass(frozen=True)
@@ -19,26 +19,39 @@ class EnvironmentStatistics:
     Args:
         split (`str`), environment (`str`): which.
         rows (`int`): n.
-        noise (`float`): P(label ≠ clean label).
+        labels (`dict[str, float]`): share of each class.
+        noise (`float`, *optional*): P(label ≠ clean label); `None` where no label was changed.
         agreement (`dict[str, float]`): P(cue = label), by the column of the cue.
     """
 
     split: str
     environment: str
     rows: int
-    noise: float
+    labels: dict[str, float]
+    noise: float | None
     agreement: dict[str, float]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """What to tell people, by what it is: the noise, or the classes where there is none, and the cues."""
+        if self.noise is None:
+            first = {f"P({name})": share for name, share in self.labels.items()}
+        else:
+            first = {"P(label ≠ clean)": self.noise}
+        return {**first, **{f"P({cue} = label)": share for cue, share in self.agreement.items()}}
 
     def error(self, share: float) -> float:
         """Standard error of a share of these rows."""
         return math.sqrt(share * (1 - share) / self.rows)
 
 
-def environment_statistics(builder: EnvironmentDatasetBuilder) -> list[EnvironmentStatistics]:
+def environment_statistics(builder: SourcedDatasetBuilder) -> list[EnvironmentStatistics]:
     """The statistics of every environment of every split of a prepared build."""
     found = []
     for split, dataset in builder.as_dataset().items():
-        label, clean = _numbers(dataset, "label"), _numbers(dataset, "clean_label")
+        label = _numbers(dataset, "label")
+        clean = _numbers(dataset, "clean_label") if "clean_label" in dataset.column_names else None
+        classes = dataset.features["label"].names
         names = np.array(dataset.with_format("arrow")["environment"].to_pylist())
         cues = {name: _cue(dataset, name, values) for name, values in builder.CUES.items()}
         for name in sorted(set(names.tolist())):
@@ -48,7 +61,8 @@ def environment_statistics(builder: EnvironmentDatasetBuilder) -> list[Environme
                     str(split),
                     name,
                     int(rows.sum()),
-                    float((label != clean)[rows].mean()),
+                    {known: float((label[rows] == number).mean()) for number, known in enumerate(classes)},
+                    None if clean is None else float((label != clean)[rows].mean()),
                     {cue: float((value == label)[rows].mean()) for cue, value in cues.items() if value is not None},
                 )
             )

@@ -271,7 +271,7 @@ def test_build_command(app, tmp_path):
         assert result.exit_code == 2
         assert sentence in result.output
     result = CliRunner().invoke(app, ["build-dataset", "mnist"])
-    assert "There is no dataset 'mnist'; choose colored_mnist or punctuated_sst2" in result.output
+    assert "no dataset 'mnist'; choose cad_imdb, civil_comments, colored_mnist or punctuated_sst2" in result.output
 
 
 def test_parse_field():

@@ -23,7 +23,7 @@ def toy(monkeypatch):
 
 
 def test_every_file_holds_the_dataset_of_its_name():
-    assert {"colored_mnist", "punctuated_sst2"} <= set(DATASETS)
+    assert {"cad_imdb", "civil_comments", "colored_mnist", "punctuated_sst2"} <= set(DATASETS)
     assert len(DATASETS) == len(list(DATASETS))
     for name, cls in DATASETS.items():
         assert name == cls.TITLE
@@ -36,13 +36,13 @@ def test_names_cost_no_import():
     registry = DatasetRegistry("hf_metairm.data.builders")
     assert list(registry) == [name for name in DATASETS if name in registry]
     assert registry._classes == {}
-    assert registry.listed() == "colored_mnist or punctuated_sst2"
+    assert registry.listed() == "cad_imdb, civil_comments, colored_mnist or punctuated_sst2"
 
 
 def test_a_toy_is_found_everywhere(toy, tmp_path):
-    assert list(DATASETS) == ["colored_mnist", "punctuated_sst2", "toy"]
-    assert DATASETS.listed() == "colored_mnist, punctuated_sst2 or toy"
-    with pytest.raises(ValueError, match="no dataset 'mnist'; choose colored_mnist, punctuated_sst2 or toy"):
+    assert list(DATASETS) == ["cad_imdb", "civil_comments", "colored_mnist", "punctuated_sst2", "toy"]
+    assert DATASETS.listed() == "cad_imdb, civil_comments, colored_mnist, punctuated_sst2 or toy"
+    with pytest.raises(ValueError, match="no dataset 'mnist'; choose cad_imdb, civil_comments, colored_mnist, punct"):
         DATASETS.choose("mnist")
     cache = str(tmp_path / "cache")
     arguments = ["build-dataset", "toy", "--source", "bundled", "--cache_dir", cache, "--output", str(tmp_path / "o")]
