@@ -28,6 +28,7 @@ from .two_stages import Features, StageOneArguments, TwoStages
 TOKENS = 64  # of a sentence; longer ones are cut
 # A third of the rows for the encoder, half for the head, the rest for rules to choose by.
 STAGE_ONE = StageOneArguments(stage_one_share=0.34, stage_one_batch_size=64, validation_share=0.16)
+ENCODER = MINILM
 Measure = Callable[[Any], dict[str, dict[str, float]]]
 
 
@@ -94,12 +95,12 @@ def _features(
     builder = DATASETS.choose(dataset)(config, source=source, seed=seed, test_environments=BOTH, **dict(changes))
     builder.download_and_prepare()
     train, test = builder.as_dataset("train"), builder.as_dataset("test")
-    tokenizer = load_tokenizer(MINILM)
+    tokenizer = load_tokenizer(ENCODER)
     tokenizer.model_max_length = min(tokenizer.model_max_length, TOKENS)
     data = OwnData(train, test, dataset, groups=train["sentence_id"][:])
     cache_folder().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_folder() / f"{dataset}-{builder.config_id}.lock"):
-        two_stages = TwoStages(data, tokenizer, MINILM, "all", 0, STAGE_ONE, seed, say=lambda line: None)
+        two_stages = TwoStages(data, tokenizer, ENCODER, "all", 0, STAGE_ONE, seed, say=lambda line: None)
         features = two_stages.features()
     measure = expectation_of(test, builder.CUES, builder.config.label_noise, environments)
     return features, builder.data_source.title, measure
