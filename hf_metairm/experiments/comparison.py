@@ -143,11 +143,23 @@ class Comparison(ABC, Generic[ArgumentsT]):
         def make_trainer(folder: Path, stack: ExitStack) -> EnvironmentTrainer:
             trainer = self.make_trainer(algorithm, dataset_config, seed, folder, stack)
             details = self.card_details(dataset_config, seed)
-            trainer.card_details = details.updated(selection_rule=self.arguments.selection_rule)
+            trainer.card_details = details.updated(
+                selection_rule=self.arguments.selection_rule, baseline=self._baseline(run)
+            )
             return trainer
 
         overwrite = self.arguments.overwrite
         return train_run(run, folder, make_trainer, evaluated, overwrite=overwrite, keep_model=True)
+
+    def _baseline(self, run: Run) -> dict[str, Any] | None:
+        """What ERM came to on the same data with the same seed, for the cards of the others; it is trained first."""
+        same = ("dataset_config", "seed", *DIGESTS)
+        for result in Store(Path(self.arguments.output_dir)).results():
+            of_same = all(result["settings"].get(name) == run.settings.get(name) for name in same)
+            if run.settings["algorithm"] != "erm" and result["name"] == "erm" and of_same:
+                keep = lambda name: name not in ("rows", "majority", "risk")  # noqa: E731
+                return {e: {m: v for m, v in found.items() if keep(m)} for e, found in result["test"].items()}
+        return None
 
     def carry_out(self) -> list[Result]:
         """

@@ -35,8 +35,9 @@ from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.checks import check_environments
 from ..trainer.model_card import CardDetails
 from .command import run_command
-from .comparison import Comparison, ComparisonArguments
+from .comparison import REFERENCE_NAME, Comparison, ComparisonArguments
 from .encoder_outputs import EncoderOutputs, key_of_encoder
+from .example_texts import print_examples
 from .heads import DEFAULTS, head_trainer
 from .listing import Row, listed
 from .run import Result, Run
@@ -76,6 +77,10 @@ class TextArguments(StageOneArguments, ComparisonArguments):
             "help": "one: the algorithm trains the model. two: ERM fine-tunes it, the algorithm trains a small head.",
             "choices": ("one", "two"),
         },
+    )
+    examples: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Texts that every model classifies at the end; its card shows them as well."},
     )
     missing_values: list[str] = field(
         default_factory=list, metadata={"help": "Words that stand for a missing value in files, such as NA."}
@@ -147,12 +152,22 @@ class TextComparison(Comparison[TextArguments]):
             dataset=data.name,
             dataset_tags=data.on_hub,
             dataset_args=dataset_config,
-            notes=TRAINED[self.arguments.trainable.partition(":")[0]],
+            notes=self._what_was_trained(),
+            environment_column=self.arguments.environment_column if data.name not in DATASETS else None,
+            examples=self.arguments.examples or None,
         )
         if data.name not in DATASETS:
             return details
         origin = f"{details.notes} The data were made from {self._origins[dataset_config, seed]}, with seed {seed}."
         return details.updated(notes=origin, language="en", dataset_citation=DATASETS[data.name].CITATION)
+
+    def _what_was_trained(self) -> str:
+        trained = TRAINED[self.arguments.trainable.partition(":")[0]]
+        if self.arguments.stages == "one":
+            return trained
+        before = "" if self.arguments.trainable == "head" else f" In a first stage, by ERM on other rows: {trained}"
+        units = self.arguments.head_units
+        return f"The algorithm trained a new head of {units} units on the encoder's output for its rows.{before}"
 
     def make_trainer(
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack
@@ -228,9 +243,18 @@ class TextComparison(Comparison[TextArguments]):
         return Run("stage one", {**which, **settings, **self.contents(dataset_config, seed)}, "stage_one")
 
     def data_and_model(self) -> dict[str, Any]:
-        """Without what only counts in two stages, where there is one."""
+        """Without what is said of the model alone, and what only counts in two stages where there is one."""
         of_two = () if self.arguments.stages == "two" else ("stages", *(f.name for f in fields(StageOneArguments)))
-        return {k: v for k, v in super().data_and_model().items() if k not in of_two}
+        return {k: v for k, v in super().data_and_model().items() if k not in ("examples", *of_two)}
+
+    def carry_out(self) -> list[Result]:
+        """As every recipe; at the end the models of the first seed classify `examples`."""
+        results = super().carry_out()
+        if self.arguments.examples and PartialState().is_main_process:
+            store, first = Store(Path(self.arguments.output_dir)), self.arguments.seeds[0]
+            runs = [run for run in self.runs() if run.seed == first and run.name != REFERENCE_NAME]
+            print_examples({run.name: store.place(run, named=True) for run in runs}, self.arguments.examples)
+        return results
 
     def other_results(self) -> list[Result]:
         """What plain fine-tuning, the first of two stages, left for the second."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +92,24 @@ def test_the_whole_model_has_the_heads_logits(folder, reviews, cache, tmp_path):
 
 
 def test_the_encoder_is_fine_tuned_once_and_no_row_of_it_reaches_a_head(folder, reviews, cache, tmp_path, capsys):
-    main(words(folder, reviews, tmp_path / "one"))
-    assert "Stage one: fine-tuning" in capsys.readouterr().out
+    texts = ["a fine film", "a dull film | of the south"]
+    main(words(folder, reviews, tmp_path / "one", "--examples", *texts))
+    printed = capsys.readouterr().out
+    assert "Stage one: fine-tuning" in printed
+    for text in texts:
+        said = [
+            pipeline("text-classification", str(tmp_path / "one" / f"{n}-seed0"))(text)[0] for n in ("erm", "meta-irm")
+        ]
+        cells = [f"{one['label']} ({100 * one['score']:.0f} %)" for one in said]
+        line = next(line for line in printed.splitlines() if text in line)
+        assert [cells[0] in line, cells[1] in line] == [True, True]
+    card = (tmp_path / "one" / "meta-irm-seed0" / "README.md").read_text()
+    erm = next(r for r in json.loads((tmp_path / "one" / "results.json").read_text()) if r["name"] == "erm")
+    assert re.search(rf"\| `east` .*{100 * erm['test']['east']['accuracy']:.1f}", card), (
+        "ERM stands beside it"
+    )
+    assert "a fine film" in card
+    assert "trained a new head of 6 units" in card
     table = (tmp_path / "one" / "table.md").read_text()
     assert "| stage one |" in table
     main(words(folder, reviews, tmp_path / "one"))
