@@ -29,6 +29,7 @@ TOKENS = 64  # of a sentence; longer ones are cut
 # A third of the rows for the encoder, half for the head, the rest for rules to choose by.
 STAGE_ONE = StageOneArguments(stage_one_share=0.34, stage_one_batch_size=64, validation_share=0.16)
 ENCODER = MINILM
+_silent: Callable[[str], None] = lambda line: None  # noqa: E731
 Measure = Callable[[Any], dict[str, dict[str, float]]]
 
 
@@ -100,7 +101,7 @@ def _features(
     data = OwnData(train, test, dataset, groups=train["sentence_id"][:])
     cache_folder().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_folder() / f"{dataset}-{builder.config_id}.lock"):
-        two_stages = TwoStages(data, tokenizer, ENCODER, "all", 0, STAGE_ONE, seed, say=lambda line: None)
+        two_stages = TwoStages(data, tokenizer, ENCODER, "all", 0, STAGE_ONE, seed, say=_silent, keeps_models=False)
         features = two_stages.features()
     measure = expectation_of(test, builder.CUES, builder.config.label_noise, environments)
     return features, builder.data_source.title, measure

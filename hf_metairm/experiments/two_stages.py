@@ -169,6 +169,8 @@ class TwoStages:
         stage_one ([`StageOneArguments`]): how it is trained.
         seed (`int`): of the division of rows and of the first stage.
         say (`Callable`, *optional*): takes a line now and then.
+        keeps_models (`bool`, *optional*, defaults to `True`): whether heads are put into the model. Without, the
+            features are computed in bfloat16 where the first stage is: to three digits they are what the model finds.
     """
 
     def __init__(
@@ -181,7 +183,9 @@ class TwoStages:
         stage_one: StageOneArguments,
         seed: int,
         say: Callable[[str], None] = print,
+        keeps_models: bool = True,
     ):
+        self.keeps_models = keeps_models
         self.data, self.tokenizer, self.seed, self.say = data, tokenizer, seed, say
         self.model_name, self.trainable, self.lora_rank = model_name, trainable, lora_rank
         self.stage_one = stage_one
@@ -241,8 +245,9 @@ class TwoStages:
 
     def _outputs(self, model: Any, head: ClassificationHead, sentences: Sequence[str]) -> EncoderOutputs:
         state, length = PartialState(), self.tokenizer.model_max_length
-        key = key_of_encoder(model, self.tokenizer, length)
-        outputs = EncoderOutputs(cache_folder() / "features" / f"{key[:32]}.safetensors", key)
+        in_bf16 = self._in_bf16 and not self.keeps_models
+        key = key_of_encoder(model, self.tokenizer, length) + ("-bf16" if in_bf16 else "")
+        outputs = EncoderOutputs(cache_folder() / "features" / f"{key[:32]}{key[64:]}.safetensors", key)
         with state.main_process_first():
             wanted = sorted(outputs.missing(sentences), key=len)
             if wanted:
@@ -250,7 +255,8 @@ class TwoStages:
             model.to(state.device)
             for start in range(0, len(wanted), ROWS_AT_ONCE):
                 part = wanted[start : start + ROWS_AT_ONCE]
-                outputs.add(dict(zip(part, head_inputs(model, head, self.tokenizer, part, max_length=length))))
+                with torch.autocast(state.device.type, torch.bfloat16, enabled=in_bf16):
+                    outputs.add(dict(zip(part, head_inputs(model, head, self.tokenizer, part, max_length=length))))
                 if state.is_main_process:
                     outputs.save()
         return outputs
