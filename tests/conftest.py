@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,28 @@ def _ctrl_c_is_heard() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sketches() -> Iterator[Callable[..., None]]:
+    """
+    To lay out and to draw pictures takes more time than to train what most tests train, which look at other things:
+    there a figure is made, and a file written without drawing it.
+    """
+    from matplotlib.figure import Figure
+
+    drawn = Figure.savefig
+    Figure.savefig = lambda self, file, **options: Path(file).write_bytes(b"a picture")
+    yield drawn
+    Figure.savefig = drawn
+
+
+@pytest.fixture
+def pictures(_sketches: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests whose pictures are to be drawn."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", _sketches)
 
 
 @pytest.fixture

@@ -94,8 +94,8 @@ def test_train_launches_the_job_and_overrides_its_settings(tmp_path):
     assert set(result["test"]) == {f"p=0.{k}" for k in range(1, 10)}
     assert "p=0.9" in done.stdout
 
-    wrong = hf_metairm("train", *options, "--inner_stepps", "3")
-    assert wrong.returncode == 2
+    wrong = CliRunner().invoke(app, ["train", *options, "--inner_stepps", "3"])
+    assert wrong.exit_code == 2
     assert "did you mean 'inner_steps'" in wrong.stderr
     assert "Traceback" not in wrong.stderr
 
