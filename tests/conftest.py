@@ -35,6 +35,32 @@ os.environ.update(
 )
 
 
+# Each takes half a minute and more: first, so that at the end no process works on one while the others are idle.
+_LONG = (
+    "paper/test_interruption.py",
+    "parallel/test_processes.py",
+    "experiments/test_faults.py",
+    "experiments/test_finetune_text.py",
+    "data/test_colored_mnist.py",
+    "parallel/test_resume.py",
+    "parallel/test_sharded.py",
+    "hub/test_push.py",
+    "trainer/test_trl.py",
+    "trainer/test_model_card.py",
+    "experiments/test_two_stages.py",
+    "trainer/test_meta_irm.py",
+    "parallel/test_example.py",
+    "parallel/test_search.py",
+    "experiments/test_engine.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """A Trainer has garbage collected several times; what was imported by now need not be looked through each time."""
     gc.collect()
