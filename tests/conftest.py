@@ -113,7 +113,7 @@ def _sketches() -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def pictures(_sketches: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def drawn_pictures(_sketches: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests whose pictures are to be drawn."""
     from matplotlib.figure import Figure
 

@@ -16,7 +16,7 @@ from hf_metairm.data import PunctuatedSST2, image_tensors
 from .test_inspection import app  # noqa: F401  (a fixture)
 
 
-pytestmark = pytest.mark.usefixtures("pictures")
+pytestmark = pytest.mark.usefixtures("drawn_pictures")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ SMALLER = {
 }
 
 
-@pytest.mark.usefixtures("pictures")
+@pytest.mark.usefixtures("drawn_pictures")
 def test_from_the_file_to_the_card(tmp_path, monkeypatch, capsys):
     script = ROOT / "trainer_examples" / "own_data.py"
     code = script.read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from hf_metairm.experiments.tables import distinguished, markdown_table, print_t
 from hf_metairm.experiments.verdict import verdict
 
 
-pytestmark = pytest.mark.usefixtures("pictures")
+pytestmark = pytest.mark.usefixtures("drawn_pictures")
 
 
 def result(name, seed, **accuracy):

@@ -24,7 +24,7 @@ from ..gradients.models import small_bert
 from .toys import Classifier, arguments, numbers, sentences
 
 
-pytestmark = pytest.mark.usefixtures("pictures")
+pytestmark = pytest.mark.usefixtures("drawn_pictures")
 LOGGED = {"logging_strategy": "steps", "logging_steps": 1}
 
 
