@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A file's tests stay together, for what they share; the files in the order of tests/conftest.py.
+SHARED := --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup train test test-oldest test-newest lint audit docs clean
 
@@ -20,7 +22,7 @@ train: $(STAMP)
 	$(BIN)/hf-metairm train --config punctuated_sst2
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests $(SHARED)
 
 # The suite with the lower bounds of pyproject.toml, and with the newest releases that it admits, each in a fresh
 # environment of its own. The second notes what it passed with.
@@ -28,13 +30,13 @@ test-oldest:
 	$(PYTHON) -m venv --clear .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --constraint constraints-oldest.txt torch
 	.venv-oldest/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable '.[dev]'
-	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest tests $(SHARED)
 
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/python -m pip install --quiet torch
 	.venv-newest/bin/python -m pip install --quiet --editable '.[dev]'
-	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest tests --numprocesses auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest tests $(SHARED)
 	.venv-newest/bin/python -m pip freeze --exclude-editable > constraints-newest.txt
 
 lint: $(STAMP)

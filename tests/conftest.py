@@ -5,10 +5,11 @@ import gc
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,32 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_UPDATE_DOWNLOAD_COUNTS="0",
 )
+
+
+# Each takes half a minute and more: first, so that at the end no process works on one while the others are idle.
+_LONG = (
+    "paper/test_interruption.py",
+    "parallel/test_processes.py",
+    "experiments/test_faults.py",
+    "experiments/test_finetune_text.py",
+    "data/test_colored_mnist.py",
+    "parallel/test_resume.py",
+    "parallel/test_sharded.py",
+    "hub/test_push.py",
+    "trainer/test_trl.py",
+    "trainer/test_model_card.py",
+    "experiments/test_two_stages.py",
+    "trainer/test_meta_irm.py",
+    "parallel/test_example.py",
+    "parallel/test_search.py",
+    "experiments/test_engine.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -58,6 +85,39 @@ def _only_loopback() -> Iterator[None]:
     socket.socket.connect = guarded
     yield
     socket.socket.connect = connect
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """
+    A shell that starts the suite in the background has Ctrl-C ignored: by this process, by all that the tests start,
+    and by the commands that they interrupt.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sketches() -> Iterator[Callable[..., None]]:
+    """
+    To lay out and to draw pictures takes more time than to train what most tests train, which look at other things:
+    there a figure is made, and a file written without drawing it.
+    """
+    from matplotlib.figure import Figure
+
+    drawn = Figure.savefig
+    Figure.savefig = lambda self, file, **options: Path(file).write_bytes(b"a picture")
+    yield drawn
+    Figure.savefig = drawn
+
+
+@pytest.fixture
+def drawn_pictures(_sketches: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests whose pictures are to be drawn."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", _sketches)
 
 
 @pytest.fixture

@@ -77,10 +77,9 @@ class Writes:
         if self.full_from is not None and number >= self.full_from:
             raise error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if self.left is not None:
-            if self.seen:
+            if self.seen and os.path.isfile(self.seen[-1]):  # A name is given all at once.
                 half = self._copy(number - 1, HALF) / os.path.relpath(self.seen[-1], self.folder)
-                if half.is_file():
-                    os.truncate(half, half.stat().st_size // 2)
+                os.truncate(half, half.stat().st_size // 2)
             self._copy(number, BEGIN)
         self.seen.append(path)
 
@@ -113,7 +112,18 @@ def in_a_fork(work: Callable[[], Any], log: Path | None = None) -> int:
     Call `work` in a child process and return how it ended: its exit status, or minus the signal that killed it.
 
     Args:
-        work (`Callable`): what it prints goes into `log`; an exception makes the status 1.
+        work (`Callable`), log (`Path`, *optional*): see [`forked`].
+    """
+    _, code = os.waitpid(forked(work, log), 0)
+    return os.waitstatus_to_exitcode(code)
+
+
+def forked(work: Callable[[], Any], log: Path | None = None) -> int:
+    """
+    Call `work` in a child process, and return its number at once.
+
+    Args:
+        work (`Callable`): what it prints goes into `log`; an exception makes the exit status 1.
         log (`Path`, *optional*): nowhere by default.
     """
     sys.stdout.flush()
@@ -138,5 +148,4 @@ def in_a_fork(work: Callable[[], Any], log: Path | None = None) -> int:
                     traceback.print_exc(file=said)
         finally:
             os._exit(status)
-    _, code = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(code)
+    return child

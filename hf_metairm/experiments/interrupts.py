@@ -8,9 +8,10 @@ is printed and forgotten. So the signal is noted as well, and looked for between
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 _asked = False
@@ -25,16 +26,23 @@ def check_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+def take_over(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """
+    Have `handler` called on SIGINT and SIGTERM, and return what was called before. One that is ignored, as Ctrl-C is
+    in a command that a shell started in the background, stays so.
+    """
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}
+
+
 @contextmanager
 def remembered() -> Iterator[None]:
     """
-    While open, SIGINT and SIGTERM raise `KeyboardInterrupt` and are noted for [`check_interrupted`]. One that is
-    ignored, as Ctrl-C is in a command that a shell started in the background, stays so.
+    While open, SIGINT and SIGTERM raise `KeyboardInterrupt` and are noted for [`check_interrupted`].
     """
     global _asked
     _asked = False
-    wanted = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, _note) for number in wanted}
+    before = take_over(_note)
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from transformers import TrainerCallback, TrainingArguments
 from ..files import write
 from ..provenance import hardware, versions
 from ..trainer import EnvironmentTrainer
+from .interrupts import take_over
 from .run import Result, Run
 from .store import SETTINGS_NAME, checkpoints, has_settings
 
@@ -131,8 +132,7 @@ class CheckpointOnInterrupt(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Listen from here on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
+        self._previous.update(take_over(self._note))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Save and stop if asked to."""

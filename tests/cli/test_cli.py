@@ -9,14 +9,9 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from hf_metairm.cli import app
+from hf_metairm.cli import app, main
 
-
-def hf_metairm(*words):
-    """The installed command, in a process of its own."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "from hf_metairm.cli import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+from ..faults import in_a_fork
 
 
 def test_help_names_every_command():
@@ -85,17 +80,32 @@ def test_train_launches_the_job_and_overrides_its_settings(tmp_path):
     file.write_text(SETTINGS)
     out = tmp_path / "out"
     options = ["--config", str(file), "--output_dir", str(out), "--num_processes", "1"]
-    done = hf_metairm("train", *options, "--algorithms", "meta-irm", "--std_loss_weight", "5", "--seeds", "3")
-    assert done.returncode == 0, done.stdout + done.stderr
+
+    def start():
+        sys.argv = [
+            "hf-metairm",
+            "train",
+            *options,
+            "--algorithms",
+            "meta-irm",
+            "--std_loss_weight",
+            "5",
+            "--seeds",
+            "3",
+        ]
+        main()
+
+    log = tmp_path / "log"
+    assert in_a_fork(start, log) == 0, log.read_text()
     result = json.loads((out / "results.json").read_text())[0]
     assert result["steps"] == 2
     assert result["settings"]["std_loss_weight"] == 5
     assert result["seed"] == 3
     assert set(result["test"]) == {f"p=0.{k}" for k in range(1, 10)}
-    assert "p=0.9" in done.stdout
+    assert "p=0.9" in log.read_text()
 
-    wrong = hf_metairm("train", *options, "--inner_stepps", "3")
-    assert wrong.returncode == 2
+    wrong = CliRunner().invoke(app, ["train", *options, "--inner_stepps", "3"])
+    assert wrong.exit_code == 2
     assert "did you mean 'inner_steps'" in wrong.stderr
     assert "Traceback" not in wrong.stderr
 

@@ -1,11 +1,10 @@
 import errno
 import hashlib
 import io
+import itertools
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections import namedtuple
 
 import pytest
@@ -13,6 +12,8 @@ from PIL import Image
 
 from hf_metairm.cards.publish_dataset import write_parquet
 from hf_metairm.data import ColoredMNIST, PunctuatedSST2
+
+from ..faults import in_a_fork
 
 
 SMALL = {"examples_per_environment": 100, "test_environments": (0.9,)}
@@ -44,24 +45,19 @@ def test_a_second_preparation_reuses_the_first(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")} != times
 
 
-KILLED = """
-import os, signal, sys
-from hf_metairm.data import PunctuatedSST2
-finish, count = PunctuatedSST2._finish, 0
-def die_in_the_test_split(self, columns):
-    global count
-    count += 1
-    if count == 40:  # of 48 pieces
-        os.kill(os.getpid(), signal.SIGKILL)
-    return finish(self, columns)
-PunctuatedSST2._finish = die_in_the_test_split
-PunctuatedSST2("clean", source="bundled", cache_dir=sys.argv[1]).download_and_prepare()
-"""
-
-
 def test_a_killed_build_leaves_nothing_that_loads_and_the_next_is_whole(tmp_path, bundled):
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    finish, pieces = PunctuatedSST2._finish, itertools.count(1)
+
+    def die_in_the_test_split(self, columns):
+        if next(pieces) == 40:  # of 48
+            os.kill(os.getpid(), signal.SIGKILL)
+        return finish(self, columns)
+
+    def build():
+        PunctuatedSST2._finish = die_in_the_test_split
+        PunctuatedSST2("clean", source="bundled", cache_dir=tmp_path).download_and_prepare()
+
+    assert in_a_fork(build) == -signal.SIGKILL
     left = list(tmp_path.rglob("*.arrow"))
     assert left
     assert all(".incomplete" in str(path) for path in left)

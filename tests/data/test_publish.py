@@ -16,6 +16,9 @@ from hf_metairm.data import PunctuatedSST2, image_tensors
 from .test_inspection import app  # noqa: F401  (a fixture)
 
 
+pytestmark = pytest.mark.usefixtures("drawn_pictures")
+
+
 @pytest.fixture(scope="module")
 def digits(bundled):
     return [bundled("colored_mnist", "k10"), bundled("colored_mnist", "two_spurious")]

@@ -28,6 +28,7 @@ def invoke(words):
     return result.output
 
 
+@pytest.mark.usefixtures("drawn_pictures")
 def test_from_a_csv_file_to_a_published_card_in_four_commands(encoder, folder_with_reviews, local_hub, monkeypatch):
     monkeypatch.chdir(folder_with_reviews)
     shutil.copy("reviews.csv", "new_reviews.csv")

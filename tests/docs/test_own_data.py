@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from huggingface_hub import ModelCard
 from transformers import AutoModelForSequenceClassification
 
@@ -17,6 +18,7 @@ SMALLER = {
 }
 
 
+@pytest.mark.usefixtures("drawn_pictures")
 def test_from_the_file_to_the_card(tmp_path, monkeypatch, capsys):
     script = ROOT / "trainer_examples" / "own_data.py"
     code = script.read_text(encoding="utf-8")

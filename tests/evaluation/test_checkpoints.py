@@ -189,6 +189,7 @@ def run(*words):
 COLUMNS = ("--environment_column", "site", "--label_column", "stars")
 
 
+@pytest.mark.usefixtures("drawn_pictures")
 def test_command_prints_tables_and_writes_files(checkpoint, csv, tmp_path):
     done = run(checkpoint, csv, *COLUMNS, "--output", tmp_path / "out")
     assert done.exit_code == 0, done.output
@@ -373,6 +374,7 @@ def test_class_names_and_training_environments_travel_with_the_card(reviews, enc
     assert rows[0] == ["oslo", "(unseen)"]
 
 
+@pytest.mark.usefixtures("drawn_pictures")
 def test_any_metric_in_its_own_direction(checkpoint, reviews, tmp_path):
     def brier_and_share(prediction):
         shares = torch.tensor(prediction.predictions).softmax(-1).numpy()

@@ -47,28 +47,33 @@ def test_a_run_is_its_settings_and_no_secret_is_among_them():
     assert "hf_secret" not in json.dumps(one.settings)
 
 
-@pytest.mark.parametrize("workers", [None, 2])
-def test_what_fails_is_named_last_and_done_again_and_the_others_go_on(workers, tmp_path):
+def test_what_fails_is_named_last_and_done_again_and_the_others_go_on(tmp_path):
     said = []
     runs = [run(0), run(1, fail=True), run(2), run(2)]
-    outcome = carry_out(runs, Store(tmp_path), work, workers=workers, say=said.append)
+    outcome = carry_out(runs, Store(tmp_path), work, say=said.append)
     assert [result["name"] for result in outcome.results] == ["run 0", "run 2"]
     assert said[0].startswith("3 runs: 0 are there, 3 to do")
     assert "FAILED run 1, seed 0: RuntimeError: the loss is no number" in said
     with pytest.raises(RunsFailedError, match=r"1 of 3 runs failed.* run 1, seed 0: RuntimeError: the loss is no num"):
         outcome.check()
-    carry_out(runs, Store(tmp_path), work, workers=workers, say=said.append)
+    carry_out(runs, Store(tmp_path), work, say=said.append)
     assert carried_out(tmp_path) == ["run 0", "run 2"], "what is there is kept"
     assert any("2 are there, 1 to do" in line for line in said)
 
 
-def test_a_worker_that_is_killed_takes_no_other_run_with_it(tmp_path):
-    runs = [run(0, die=True), *map(run, range(1, 6)), run(6, die=True)]
-    outcome = carry_out(runs, Store(tmp_path), work, workers=2)
-    assert [result["name"] for result in outcome.results] == [f"run {k}" for k in range(1, 6)]
-    assert list(outcome.failed) == [runs[0], runs[6]]
+def test_a_worker_that_is_killed_or_fails_takes_no_other_run_with_it(tmp_path):
+    said = []
+    runs = [run(0, die=True), run(1, fail=True), *map(run, range(2, 6)), run(2), run(6, die=True)]
+    outcome = carry_out(runs, Store(tmp_path), work, workers=2, say=said.append)
+    assert said[0].startswith("7 runs: 0 are there, 7 to do, 2 at a time")
+    assert [result["name"] for result in outcome.results] == [f"run {k}" for k in range(2, 6)]
+    assert list(outcome.failed) == [runs[0], runs[1], runs[7]]
     assert "killed by SIGKILL, as the system does when memory runs out" in outcome.failed[runs[0]]
-    assert Store(tmp_path).of(runs).keys() == set(runs[1:6])
+    assert "FAILED run 1, seed 0: RuntimeError: the loss is no number" in said
+    assert Store(tmp_path).of(runs).keys() == set(runs[2:6])
+    carry_out(runs[1:7], Store(tmp_path), work, workers=2, say=said.append)
+    assert carried_out(tmp_path) == [f"run {k}" for k in range(2, 6)], "what is there is kept"
+    assert any("4 are there, 1 to do" in line for line in said)
 
 
 def test_what_whoever_gave_the_command_can_mend_ends_it_at_once(tmp_path):

@@ -172,12 +172,12 @@ def test_runs_are_reproducible_and_seeds_differ(folder, reviews, tmp_path):
 def test_interrupted_run_leaves_a_checkpoint_and_goes_on(folder, reviews, tmp_path):
     """A real Ctrl-C in the middle of training; the result is that of a run that was left alone."""
     base = words(folder, reviews, tmp_path / "stopped", "--algorithms", "meta-irm", "--trainable", "all")
-    base[base.index("--max_steps") + 1] = "30"
+    base[base.index("--max_steps") + 1] = "12"
     step = MetaIRMTrainer.training_step
     steps = itertools.count()
 
     def interrupted(*args):
-        if next(steps) == 10:
+        if next(steps) == 5:
             os.kill(os.getpid(), signal.SIGINT)
         return step(*args)
 
@@ -193,7 +193,7 @@ def test_interrupted_run_leaves_a_checkpoint_and_goes_on(folder, reviews, tmp_pa
     main(base)
     resumed = json.loads((tmp_path / "stopped" / "results.json").read_text())[0]
     assert resumed["resumed"]
-    assert resumed["steps"] == 30
+    assert resumed["steps"] == 12
     base[base.index("--output_dir") + 1] = str(tmp_path / "whole")
     main(base)
     weights = [

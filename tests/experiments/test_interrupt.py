@@ -54,13 +54,8 @@ PHASES = {
 }
 
 
-@pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize(
-    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGINT, 9), (signal.SIGTERM, 1)]
-)
-def test_one_line_and_the_same_end(phase, number, times, left_alone, tmp_path):  # noqa: F811
-    whole, *_ = left_alone[train]
-    folder, log = tmp_path / "run", tmp_path / "log"
+def send_in(phase, number, times):
+    """When the phase begins, this process gets a signal; for the rest of the process."""
     owner, name = PHASES[phase]
     original = getattr(owner, name)
 
@@ -69,9 +64,19 @@ def test_one_line_and_the_same_end(phase, number, times, left_alone, tmp_path): 
         signals(number, times)
         return original(*args, **kwargs)
 
+    setattr(owner, name, interrupted)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGINT, 9), (signal.SIGTERM, 1)]
+)
+def test_one_line_and_the_same_end(phase, number, times, left_alone, tmp_path):  # noqa: F811
+    whole, *_ = left_alone[train]
+    folder, log = tmp_path / "run", tmp_path / "log"
+
     def start():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        setattr(owner, name, interrupted)
+        send_in(phase, number, times)
         train(folder)
 
     assert in_a_fork(start, log) == 130, log.read_text()
@@ -79,6 +84,22 @@ def test_one_line_and_the_same_end(phase, number, times, left_alone, tmp_path): 
     assert said.count("Interrupted. What was trained is kept: the same command goes on from there.") == 1
     assert "Traceback" not in said
     assert in_a_fork(lambda: train(folder), log) == 0, log.read_text()
+    assert ends_as(folder) == whole
+
+
+def test_ctrl_c_that_is_ignored_stays_so(left_alone, tmp_path):  # noqa: F811
+    """As in a command that a shell started in the background, whose terminal's Ctrl-C is for somebody else."""
+    whole, *_ = left_alone[train]
+    folder, log = tmp_path / "run", tmp_path / "log"
+
+    def start():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for phase in PHASES:
+            send_in(phase, signal.SIGINT, times=2)
+        train(folder)
+
+    assert in_a_fork(start, log) == 0, log.read_text()
+    assert "Stopping" not in log.read_text()
     assert ends_as(folder) == whole
 
 

@@ -8,6 +8,9 @@ from hf_metairm.experiments.tables import distinguished, markdown_table, print_t
 from hf_metairm.experiments.verdict import verdict
 
 
+pytestmark = pytest.mark.usefixtures("drawn_pictures")
+
+
 def result(name, seed, **accuracy):
     test = {name: {"accuracy": value, "rows": 400} for name, value in accuracy.items()}
     return {"name": name, "seed": seed, "settings": {"seed": seed}, "test": test}

@@ -59,6 +59,7 @@ def test_a_row_has_settings_of_its_own_where_the_batch_is_not_full(tmp_path):
     assert "no std loss has steps 400, penalty_anneal_steps 80, inner_learning_rate 0.1." in text
 
 
+@pytest.mark.usefixtures("drawn_pictures")
 def test_the_report_shows_mean_deviation_and_standard_error_and_keeps_settings_apart(tmp_path):
     table = TABLES["half"]
     store = Store(tmp_path)

@@ -1,5 +1,5 @@
 """
-Trains with the Trainer and Accelerate's FSDP2, on as many processes as `accelerate launch` starts, and saves the
+Trains with the Trainer and Accelerate's FSDP2, on as many processes as it is started with, and saves the
 parameters.
 
 Accelerate offers FSDP2 to GPUs alone. Here it is told that its two gloo processes have one each, which are the CPU;

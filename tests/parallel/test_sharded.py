@@ -4,7 +4,6 @@ not."""
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -31,13 +30,7 @@ def test_trainer_under_accelerates_fsdp2_trains_what_one_process_trains(tmp_path
     folders = [tmp_path / str(processes) for processes in (1, 2)]
     for folder in folders:
         folder.mkdir()
-    with ThreadPoolExecutor() as pool:
-        jobs = [
-            pool.submit(launch, "tests.parallel.sharded_trainer_worker", str(folder), processes=int(folder.name))
-            for folder in folders
-        ]
-        for job in jobs:
-            job.result()
+        launch("tests.parallel.sharded_trainer_worker", str(folder), processes=int(folder.name))
     start = small_bert().double().state_dict()
     for name, bound in {"forward": 1e-5, "central": 1e-7, "first_order": 1e-12, "erm": 1e-12}.items():
         one, two = (torch.load(folder / f"{name}.pt") for folder in folders)

@@ -1,4 +1,4 @@
-"""Trains and evaluates each of trl's Trainers and prints what came of it; started by `accelerate launch`."""
+"""Trains and evaluates each of trl's Trainers and writes what came of it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Trains every case it is told to and saves the parameters; started by `accelerate launch`, as a user would.
+Trains every case it is told to and saves the parameters, on as many processes as it is started with.
 
 The rows of a step are the same however many processes share them, so the parameters must be the same too.
 """

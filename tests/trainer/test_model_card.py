@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +24,7 @@ from ..gradients.models import small_bert
 from .toys import Classifier, arguments, numbers, sentences
 
 
+pytestmark = pytest.mark.usefixtures("drawn_pictures")
 LOGGED = {"logging_strategy": "steps", "logging_steps": 1}
 
 
@@ -435,11 +434,3 @@ def test_examples_and_datasets_are_in_the_metadata(tmp_path, local_hub):
     assert card.data.datasets == ["owner/reviews"]
     write_card(facts(tmp_path, [], datasets=["owner/found"]), CardDetails(), tmp_path)
     assert read(tmp_path)[0].data.datasets == ["owner/found"]
-
-
-def test_the_card_is_written_from_facts_alone():
-    """What a card needs of the rooms above it: nothing."""
-    code = "import sys; import hf_metairm.cards.model_card, hf_metairm.cards.push; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    above = ("trainer", "evaluation", "experiments", "paper", "cli")
-    assert not [name for name in loaded if name.startswith("hf_metairm.") and name.split(".")[1] in above]

@@ -61,9 +61,11 @@ def is_in(owner: object, name: str) -> bool:
     return re.search(rf"\bself\.{name}\b", sources(owner)) is not None
 
 
-@functools.cache
 def sources(owner: object) -> str:
-    return "\n".join(inspect.getsource(c) for c in getattr(owner, "__mro__", ())[:-1])
+    return "\n".join(map(source, getattr(owner, "__mro__", ())[:-1]))
+
+
+source = functools.cache(inspect.getsource)  # It parses the whole file for each class, and most have bases in common.
 
 
 def unlisted(trees: list[ast.AST]) -> set[str]:

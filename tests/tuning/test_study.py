@@ -22,6 +22,7 @@ from hf_metairm.tuning.trial import Trial, fields_of
 from .made import made_features
 
 
+pytestmark = pytest.mark.usefixtures("drawn_pictures")
 SITES = {"a": 0.95, "b": 0.85, "c": 0.65}
 
 
