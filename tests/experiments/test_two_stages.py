@@ -105,9 +105,7 @@ def test_the_encoder_is_fine_tuned_once_and_no_row_of_it_reaches_a_head(folder, 
         assert [cells[0] in line, cells[1] in line] == [True, True]
     card = (tmp_path / "one" / "meta-irm-seed0" / "README.md").read_text()
     erm = next(r for r in json.loads((tmp_path / "one" / "results.json").read_text()) if r["name"] == "erm")
-    assert re.search(rf"\| `east` .*{100 * erm['test']['east']['accuracy']:.1f}", card), (
-        "ERM stands beside it"
-    )
+    assert re.search(rf"\| `east` .*{100 * erm['test']['east']['accuracy']:.1f}", card), "ERM stands beside it"
     assert "a fine film" in card
     assert "trained a new head of 6 units" in card
     table = (tmp_path / "one" / "table.md").read_text()
