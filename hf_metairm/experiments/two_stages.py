@@ -169,8 +169,8 @@ class TwoStages:
         stage_one ([`StageOneArguments`]): how it is trained.
         seed (`int`): of the division of rows and of the first stage.
         say (`Callable`, *optional*): takes a line now and then.
-        keeps_models (`bool`, *optional*, defaults to `True`): whether heads are put into the model. Without, the
-            features are computed in bfloat16 where the first stage is: to three digits they are what the model finds.
+        keeps_models (`bool`, *optional*, defaults to `True`): whether heads are put into the model. Then test rows are
+            encoded in float32, as the model itself will do; other rows in bfloat16, where the first stage is.
     """
 
     def __init__(
@@ -221,11 +221,14 @@ class TwoStages:
             "validation": taken(self.data.train, self.parts["validation"]),
             "test": self.data.test,
         }
-        outputs = self._outputs(model, head, [s for part in rows.values() for s in part["sentence"][:]])
-        found = {name: outputs.of(part["sentence"][:]) for name, part in rows.items()}
+        sentences = {name: part["sentence"][:] for name, part in rows.items()}
+        exactly = not self._in_bf16
+        learned = self._outputs(model, head, [*sentences["train"], *sentences["validation"]], exactly)
+        tested = self._outputs(model, head, sentences["test"], exactly or self.keeps_models)
+        found = {name: (tested if name == "test" else learned).of(texts) for name, texts in sentences.items()}
         mean, scale = found["train"].mean(0), found["train"].std(0).clamp_min(1e-6)
         tables = {name: _rows(part, (found[name] - mean) / scale) for name, part in rows.items()}
-        key = f"{outputs.key[:16]}-{fingerprint(rows['train'])[:16]}"
+        key = f"{learned.key[:16]}-{fingerprint(rows['train'])[:16]}"
         plain = {} if self.trainable == "head" else _by_environment(head, found["test"], tables["test"])
         return Features(
             **tables,
@@ -243,10 +246,11 @@ class TwoStages:
         head.put_in(trained.cpu(), features.mean, features.scale)
         return model
 
-    def _outputs(self, model: Any, head: ClassificationHead, sentences: Sequence[str]) -> EncoderOutputs:
+    def _outputs(
+        self, model: Any, head: ClassificationHead, sentences: Sequence[str], exactly: bool
+    ) -> EncoderOutputs:
         state, length = PartialState(), self.tokenizer.model_max_length
-        in_bf16 = self._in_bf16 and not self.keeps_models
-        key = key_of_encoder(model, self.tokenizer, length) + ("-bf16" if in_bf16 else "")
+        key = key_of_encoder(model, self.tokenizer, length) + ("" if exactly else "-bf16")
         outputs = EncoderOutputs(cache_folder() / "features" / f"{key[:32]}{key[64:]}.safetensors", key)
         with state.main_process_first():
             wanted = sorted(outputs.missing(sentences), key=len)
@@ -255,7 +259,7 @@ class TwoStages:
             model.to(state.device)
             for start in range(0, len(wanted), ROWS_AT_ONCE):
                 part = wanted[start : start + ROWS_AT_ONCE]
-                with torch.autocast(state.device.type, torch.bfloat16, enabled=in_bf16):
+                with torch.autocast(state.device.type, torch.bfloat16, enabled=not exactly):
                     outputs.add(dict(zip(part, head_inputs(model, head, self.tokenizer, part, max_length=length))))
                 if state.is_main_process:
                     outputs.save()
