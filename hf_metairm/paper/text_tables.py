@@ -75,13 +75,18 @@ PAPER = PAPER_25
 WORDS_25 = PAPER_25
 WORDS = PAPER_25
 
+# What `hf-metairm tune punctuated_sst2 --dataset_config long_noise_25` chose by the rule worst-group on seed 0, to
+# three digits; its trials are in docs/reproduction/studies.
+_PLAIN = {"learning_rate": 2e-3, "l2_regularization": 1e-4, "penalty_anneal_steps": 60}
+_SHORT = {"learning_rate": 3.54e-3, "l2_regularization": 6.22e-3, "max_steps": 172}
+_ERM = _head("erm", learning_rate=1.08e-3, l2_regularization=6.8e-4, max_steps=100)
 ENCODER_25 = (
-    _head("erm"),
-    _head("irmv1", penalty_weight=1e4),
-    _head("mm-rex", penalty_weight=1e3),
-    _head("v-rex", penalty_weight=1e4),
-    _head("meta-irm", inner_learning_rate=0.003),
-    _reference(_head("erm")),
+    _ERM,
+    _head("irmv1", **_PLAIN, penalty_weight=1e3),
+    _head("mm-rex", **_SHORT, penalty_anneal_steps=24, penalty_weight=28.7),
+    _head("v-rex", **_PLAIN, penalty_weight=1e3),
+    _head("meta-irm", **_SHORT, penalty_anneal_steps=46, inner_learning_rate=8e-3, std_loss_weight=26.3),
+    _reference(_ERM),
 )
 ENCODER = ENCODER_25
 
