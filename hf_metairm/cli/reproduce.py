@@ -17,10 +17,9 @@ RESULTS = Path("outputs/reproduction")
 
 def _names(incomplete: str) -> list[str]:
     """For the shell: the tables whose names begin so."""
-    from hf_metairm.paper.tables import TABLES
+    from hf_metairm.paper.tables import TABLES, groups
 
-    datasets = dict.fromkeys(table.dataset for table in TABLES.values())
-    return [name for name in (*TABLES, *datasets) if name.startswith(incomplete)]
+    return [name for name in (*TABLES, *groups()) if name.startswith(incomplete)]
 
 
 Output = Annotated[Path, typer.Option(help="Folder of the results; what is there is not repeated.")]

@@ -174,9 +174,14 @@ def search(
     Carry out the trials, let every rule choose, and train what was chosen with `seeds` seeds.
 
     Raises:
-        ValueError: the table has none of the algorithms.
+        ValueError: the table has none of the algorithms, or is trained in two stages, which `tune` searches.
         RunsFailedError: a run failed; the others were carried out all the same.
     """
+    if table.model == "two stages":
+        raise ValueError(
+            f"The rows of {table.name} are trained in two stages: `hf-metairm tune {table.dataset} --dataset_config "
+            f"{table.config}` chooses their settings."
+        )
     rows = searched(table, algorithms)
     if not rows:
         there = dict.fromkeys(row.algorithm for row in searched(table))

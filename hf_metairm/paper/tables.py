@@ -12,6 +12,11 @@ from .text_tables import TEXT_TABLES
 TABLES: dict[str, Table] = {table.name: table for table in (*IMAGE_TABLES, *TEXT_TABLES)}
 
 
+def groups() -> list[str]:
+    """Names of datasets that stand for all of their tables: those that are no table's own name."""
+    return [name for name in dict.fromkeys(table.dataset for table in TABLES.values()) if name not in TABLES]
+
+
 def tables_of(names: Sequence[str]) -> list[Table]:
     """
     The tables of these names; a dataset's name, such as `punctuated_sst2`, stands for all tables of it.
@@ -19,14 +24,13 @@ def tables_of(names: Sequence[str]) -> list[Table]:
     Raises:
         ValueError: there is none; the message lists the names.
     """
-    datasets = list(dict.fromkeys(table.dataset for table in TABLES.values()))
     found: dict[str, Table] = {}
     for name in names:
         own = [TABLES[name]] if name in TABLES else [table for table in TABLES.values() if table.dataset == name]
         if not own:
             raise ValueError(
-                f"There is no table {name!r}; there are {', '.join(TABLES)}, and for all of a dataset "
-                f"{' and '.join(datasets)}."
+                f"There is no table {name!r}; there are {', '.join(TABLES)}, and {' and '.join(groups())} for all of "
+                "that dataset."
             )
         found |= {table.name: table for table in own}
     return list(found.values())

@@ -119,6 +119,7 @@ def test_train_launches_the_job_and_overrides_its_settings(tmp_path):
         (["reproduce", "--device", "tpu"], "give cpu or cuda"),
         (["reproduce", "--word_vectors", "nowhere.txt"], "there is no such file"),
         (["search", "k5", "--algorithms", "group-dro"], "no algorithm to search among group-dro"),
+        (["search", "punctuated_sst2_encoder"], "hf-metairm tune punctuated_sst2 --dataset_config long_clean"),
         (["report", "--results", "nowhere"], "nowhere"),
         (["build-dataset", "mnist"], "There is no dataset 'mnist'"),
         (["inspect", "nowhere.csv"], "nowhere.csv"),
