@@ -30,7 +30,7 @@ that no run was trained on, p = 0.9: mean ± standard deviation over the seeds, 
 in brackets the standard error √(a(1 − a)/n) of the n test rows. "Best baseline" is the one that does best there.
 
 **Published results are oracle results**: their hyper-parameters were chosen with the unseen environment in view. So
-were ours, but where it is said that a rule chose which never sees it.
+were ours, except where a page says that a rule chose which never sees it.
 """
 
 
