@@ -103,9 +103,11 @@ def search(
 
 def report(
     results: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-    output: Annotated[Path | None, typer.Option(help="Markdown file; report.md among the results by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Page that lists the tables; report.md among the results by default.")
+    ] = None,
 ) -> None:
-    """Write the paper's tables and pictures from the finished runs."""
+    """Write a page with pictures for each of the paper's tables, beside its finished runs, and a list of them."""
     from hf_metairm.paper.report import write_report
 
     target = output or results / "report.md"

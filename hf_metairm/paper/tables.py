@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from .image_tables import IMAGE_TABLES
 from .rows import Table
-from .text_tables import TEXT_TABLES
+from .text_tables import PROTOCOLS_EXPLAINED, TEXT_TABLES
 
 
 TABLES: dict[str, Table] = {table.name: table for table in (*IMAGE_TABLES, *TEXT_TABLES)}
+# For people: the name of each dataset, and what must be known before its tables are compared.
+DATASETS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "colored_mnist": ("Colored MNIST", ()),
+    "punctuated_sst2": ("PunctuatedSST-2", PROTOCOLS_EXPLAINED),
+}
 
 
 def groups() -> list[str]:

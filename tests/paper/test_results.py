@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hf_metairm.experiments.measure import statistics, warnings_of
 from hf_metairm.experiments.run import Run
 from hf_metairm.experiments.store import Store
 from hf_metairm.paper import run_of
+from hf_metairm.paper.published import PEERS
 from hf_metairm.paper.report import write_report
 from hf_metairm.paper.tables import TABLES
 from hf_metairm.trainer import ALGORITHMS
@@ -54,7 +56,7 @@ def test_a_row_has_settings_of_its_own_where_the_batch_is_not_full(tmp_path):
     assert (part.settings["steps"], part.settings["fields"]["std_loss_weight"]) == (400, 0)
     Store(tmp_path).write(part, result_of(part, 0.5))
     write_report(tmp_path, tmp_path / "report.md")
-    text = (tmp_path / "report.md").read_text()
+    text = (tmp_path / "ablations.md").read_text()
     assert "| no std loss | 50.0" in text
     assert "no std loss has steps 400, penalty_anneal_steps 80, inner_learning_rate 0.1." in text
 
@@ -74,13 +76,65 @@ def test_the_report_shows_mean_deviation_and_standard_error_and_keeps_settings_a
 
     write_report(tmp_path, tmp_path / "report.md")
 
-    text = (tmp_path / "report.md").read_text()
-    full, batches = text.split("### Full batch; some digits")[1].split("### Batches of 2,500 rows; some digits")
+    text = (tmp_path / "half.md").read_text()
+    full, batches = text.split("## Full batch; some digits")[1].split("## Batches of 2,500 rows; some digits")
+    assert "hf-metairm reproduce half --seeds 2 --source bundled\n" in full
+    assert "hf-metairm reproduce half --seeds 1 --batch_size 2500 --source bundled\n" in batches
     # se = √(0.62 · 0.38 / 1000) = 1.53 points; sd = 0.04/√2 = 2.83 points.
     assert "| irmv1 | 62.0 ± 2.8 (1.5) | 62.0 ± 2.8 (1.5) | 62.0 ± 2.8 (1.5) | 2 | 58.5 ± 2.5 |" in full
     assert "| irmv1 | 30.0 (1.4) |" in batches
     assert "99.0" not in text
     assert (tmp_path / "half_full.png").stat().st_size > 5000
+
+
+def test_the_index_has_each_table_at_a_glance(tmp_path):
+    store = Store(tmp_path / "results")
+    accuracies = {"erm": 0.3, "irmv1": 0.6, "v-rex": 0.65, "meta-irm": 0.7}
+    for name, accuracy in accuracies.items():
+        run = run_of(TABLES["half"], TABLES["half"].row(name), 0, **SETTINGS)
+        store.write(run, result_of(run, accuracy))
+    assert write_report(tmp_path / "results", tmp_path / "pages" / "index.md") == ["half"]
+    rows = [line for line in (tmp_path / "pages" / "index.md").read_text().splitlines() if line.startswith("| [")]
+    assert rows == [
+        f"| [half](../results/half.md) | {TABLES['half'].title} | full | 70.0 (1.4) | v-rex 65.0 (1.5) | 30.0 (1.4) | "
+        "68.3 ± 2.3 |"
+    ]
+    assert "](../pages/index.md)" in (tmp_path / "results" / "half.md").read_text()
+
+
+def test_a_table_of_expectations_has_an_interval(tmp_path):
+    table = TABLES["punctuated_sst2_words_25"]
+    for seed, accuracy in enumerate((0.60, 0.64)):
+        run = run_of(table, table.row("v-rex"), seed, **{**SETTINGS, "word_vectors": "glove.txt"})
+        result = result_of(run, accuracy, rows=872)
+        for found in result["test"].values():
+            found["standard_error"] = 0.01
+        Store(tmp_path).write(run, result)
+    write_report(tmp_path, tmp_path / "report.md")
+    text = (tmp_path / "punctuated_sst2_words_25.md").read_text()
+    # 62 ± 1.96 √(1² + 2.83²/2) = 62 ± 4.38.
+    assert "| v-rex | 62.0 ± 2.8 (1.0) | 62.0 ± 2.8 (1.0) | 62.0 ± 2.8 (1.0) | 57.6 to 66.4 | 2 |  |" in text
+    assert "over the 872 sentences" in text
+    assert "Three protocols" in (tmp_path / "report.md").read_text()
+
+
+def test_what_people_wrote_of_a_table_is_on_its_page(tmp_path):
+    run = run_of(TABLES["half"], TABLES["half"].row("erm"), 0, **SETTINGS)
+    Store(tmp_path).write(run, result_of(run, 0.3))
+    for folder in ("remarks", "notes"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "half.md").write_text(f"Some {folder}.\n")
+    write_report(tmp_path, tmp_path / "report.md")
+    text = (tmp_path / "half.md").read_text()
+    assert "Some remarks." in text
+    assert "Some notes." not in text
+    assert "](notes/half.md)" in text
+
+
+def test_peers_are_of_tables_and_have_a_reference():
+    assert set(PEERS) <= set(TABLES)
+    for peer in (peer for peers in PEERS.values() for peer in peers):
+        assert re.fullmatch(r"\[.+ \d{4}\]\(https://.+\)", peer.paper)
 
 
 def test_an_empty_folder_has_no_report(tmp_path):
@@ -118,8 +172,15 @@ def test_the_time_left_is_that_of_the_same_rows():
     assert time_left(runs[1:], {}, 1) is None
 
 
-def test_the_report_in_the_docs_is_made_of_the_lines_beside_it(tmp_path):
-    """Lines as version 0.1 wrote them, number for number the same report."""
-    shutil.copytree(DOCS / "reproduction", tmp_path / "reproduction")
+def test_the_pages_in_the_docs_are_made_of_the_lines_beside_them(tmp_path):
+    """Lines as version 0.1 wrote them, number for number the same pages, all of which the site's menu has."""
+    docs = DOCS / "reproduction"
+    shutil.copytree(docs, tmp_path / "reproduction")
+    for page in (tmp_path / "reproduction").glob("*.md"):
+        page.unlink()
     write_report(tmp_path / "reproduction", tmp_path / "reproduction.md")
     assert (tmp_path / "reproduction.md").read_text() == (DOCS / "reproduction.md").read_text()
+    written = {page.name: page.read_text() for page in (tmp_path / "reproduction").glob("*.md")}
+    assert written == {page.name: page.read_text() for page in docs.glob("*.md")}
+    menu = (DOCS.parent / "mkdocs.yml").read_text()
+    assert [name for name in written if f": reproduction/{name}\n" not in menu] == []
