@@ -16,6 +16,7 @@ from transformers import HfArgumentParser
 
 from hf_metairm.cli import app
 from hf_metairm.experiments.comparison import ComparisonArguments
+from hf_metairm.experiments.config_files import find_config
 from hf_metairm.experiments.settings import read_settings
 from hf_metairm.provenance import __version__
 from hf_metairm.trainer import ALGORITHMS
@@ -41,7 +42,7 @@ def check_own(words: list[str]) -> None:
             read_tune_settings(["--dataset", context.params["dataset"], *context.args])
         if words[0] == "train":
             config = context.params["config"]
-            text = config.read_text(encoding="utf-8") if config else ""
+            text = find_config(config).read_text(encoding="utf-8") if config else ""
             recipe = re.search(r"^recipe: (\w+)", text, re.MULTILINE)
             check_settings(recipe[1] if recipe else "finetune_text", config, context.args)
 
