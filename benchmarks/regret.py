@@ -2,7 +2,7 @@
 Regret in place of risk, where environments differ in difficulty: V-REx's penalty on R_e − r_e.
 
     python benchmarks/own_data.py --files noisy --output outputs/own_data
-    python benchmarks/regret.py outputs/own_data/noisy/features.safetensors
+    python benchmarks/regret.py outputs/own_data/noisy/features-*.safetensors
 
 The reference risk r_e is what environment e would have anyway (minimax regret, Agarwal & Zhang 2022): that of a head
 that is fitted to its own rows, in five-fold cross-validation, or of one that is fitted to the others' rows. The lines

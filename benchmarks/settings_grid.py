@@ -5,7 +5,7 @@ with final marks and label noise of 0.25.
     hf-metairm tune punctuated_sst2 --dataset_config long_noise_25 --source SST2 --stage_one_share 0.34 \
         --validation_share 0.16 --stage_one_batch_size 64 --max_length 64 --trials 1 --models false \
         --output_dir outputs/tune_noise_25
-    python benchmarks/settings_grid.py outputs/tune_noise_25/features.safetensors
+    python benchmarks/settings_grid.py outputs/tune_noise_25
 
 The raw results go to `docs/benchmarks/settings_grid.jsonl`, the table to `settings_grid.md`; runs that are there are
 kept.
@@ -36,9 +36,9 @@ GRID = [
 SHORT = {"inner_learning_rate": "α", "std_loss_weight": "λ", "penalty_weight": "weight"}
 
 
-def grid() -> list[Run]:
+def grid(features: str) -> list[Run]:
     """The runs, with the settings that [`Trial`] knows."""
-    more = {"head_units": UNITS, "seed": 0, "features": "long_noise_25, seed 0"}
+    more = {"head_units": UNITS, "seed": 0, "features": features}
     return [Run(name, {"algorithm": name, **SHARED, **fields, **more}, "settings_grid") for name, fields in GRID]
 
 
@@ -66,9 +66,11 @@ def table(results: list[Result]) -> str:
 def main() -> None:
     """Carry out what is not there yet, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("features", type=Path)
-    features = parser.parse_args().features
-    outcome = carry_out(grid(), Store(OUT), Trial(features), shows="validation")
+    parser.add_argument("folder", type=Path, help="what tune left")
+    folder = parser.parse_args().folder
+    (file,) = folder.glob("features-*.safetensors")
+    runs = grid(file.stem.removeprefix("features-"))
+    outcome = carry_out(runs, Store(OUT), Trial(folder), shows="validation")
     outcome.check()
     write(OUT / "settings_grid.md", (table(outcome.results) + "\n").encode())
 

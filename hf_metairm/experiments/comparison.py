@@ -16,7 +16,7 @@ from ..trainer.model_card import CardDetails
 from .bars import no_bars_in_files
 from .engine import carry_out
 from .measure import evaluated
-from .run import Result, Run, key_of
+from .run import DIGESTS, Result, Run, key_of
 from .settings import Settings
 from .store import Store
 from .tables import write_summary
@@ -56,10 +56,6 @@ ArgumentsT = TypeVar("ArgumentsT", bound=ComparisonArguments)
 # What a run's result does not depend on.
 NOT_OF_A_RUN = ("output_dir", "seeds", "table_environments", "overwrite", "reference_config", "selection_rule")
 REFERENCE_NAME = "erm, no cue"
-
-
-# What a run's settings say of the contents of files, and in words.
-DIGESTS = {"rows_digest": "the rows", "model_digest": "the pretrained model"}
 
 
 def changes(runs: Sequence[Run], results: Sequence[Result]) -> Iterator[str]:

@@ -15,6 +15,8 @@ from ..secrets import public
 # What is known of a finished run, as JSON has it: `name`, `seed`, `settings`, and what was measured. Above all
 # `test`, and where it was measured `validation`: by environment `accuracy`, `rows` and further metrics.
 Result = dict[str, Any]
+# What a run's settings say of the contents of files, and in words.
+DIGESTS = {"rows_digest": "the rows", "model_digest": "the pretrained model"}
 
 
 @dataclass(frozen=True, eq=False)

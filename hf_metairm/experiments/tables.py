@@ -18,7 +18,7 @@ from ..cards.text import table
 from ..files import write
 from ..names import cell, one_line
 from .pictures import draw_comparison
-from .run import Result, key_of
+from .run import DIGESTS, Result, key_of
 
 
 # With more or longer names than these, every environment has a row of its own.
@@ -56,14 +56,18 @@ def _statistics(found: list[Mapping[str, float]]) -> dict[str, float]:
 
 
 def distinguished(results: Sequence[Result]) -> list[Result]:
-    """The results, where one name stands for several settings with those in the name that differ."""
+    """
+    The results, where one name stands for several settings with those in the name that differ. What differs between
+    seeds alone, as the rows of data that are drawn with the seed, is no setting.
+    """
+    drawn = _drawn_with_the_seed(results)
     variants: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for result in results:
-        settings = _without_seed(result)
+        settings = _without(drawn, result)
         variants[result["name"]][key_of(settings)] = settings
     named = []
     for result in results:
-        others, own = list(variants[result["name"]].values()), _without_seed(result)
+        others, own = list(variants[result["name"]].values()), _without(drawn, result)
         keys = dict.fromkeys(key for settings in others for key in settings)
         differing = [key for key in keys if any(s.get(key) != others[0].get(key) for s in others)]
         words = [result["name"], *(f"{key} {own[key]}" for key in differing if key in own)]
@@ -71,8 +75,18 @@ def distinguished(results: Sequence[Result]) -> list[Result]:
     return named
 
 
-def _without_seed(result: Result) -> dict[str, Any]:
-    return {key: value for key, value in result["settings"].items() if key != "seed"}
+def _drawn_with_the_seed(results: Sequence[Result]) -> set[str]:
+    """The seed, and the digests of contents that no two runs of one name and seed have different ones of."""
+    found: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+    for result in results:
+        for digest in DIGESTS:
+            found[digest, result["name"], result["seed"]].add(str(result["settings"].get(digest)))
+    changed = {digest for (digest, _, _), values in found.items() if len(values) > 1}
+    return {"seed", *DIGESTS} - changed
+
+
+def _without(drawn: set[str], result: Result) -> dict[str, Any]:
+    return {key: value for key, value in result["settings"].items() if key not in drawn}
 
 
 def comparison_cells(

@@ -96,7 +96,24 @@ ENCODER_25 = (
     _head("meta-irm", **_SHORT, penalty_anneal_steps=46, inner_learning_rate=8e-3, std_loss_weight=26.3),
     _reference(_ERM),
 )
-ENCODER = ENCODER_25
+# By the same rule, of --dataset_config long_clean.
+_STRONG = {"learning_rate": 2.62e-3, "l2_regularization": 1.01e-5, "max_steps": 269, "penalty_anneal_steps": 57}
+_ERM_CLEAN = _head("erm", learning_rate=5.67e-4, l2_regularization=1.65e-4, max_steps=278)
+ENCODER = (
+    _ERM_CLEAN,
+    _head("irmv1", **_STRONG, penalty_weight=6.88e4),
+    _head(
+        "mm-rex",
+        learning_rate=2.02e-3,
+        l2_regularization=4.61e-4,
+        max_steps=203,
+        penalty_anneal_steps=37,
+        penalty_weight=1.17e3,
+    ),
+    _head("v-rex", **_STRONG, penalty_weight=6.88e4),
+    _head("meta-irm", **_PLAIN, inner_learning_rate=0.01, std_loss_weight=1e3),
+    _reference(_ERM_CLEAN),
+)
 
 TEXT_TABLES = (
     _table("paper", True, PAPER_25, published.PUNCTUATED_NOISE, dataset_changes={"test_once": True}),

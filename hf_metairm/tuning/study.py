@@ -15,9 +15,6 @@ from .space import draw_settings
 from .trial import Trial, fields_of, trial_run
 
 
-FINALISTS = 3  # of each algorithm, trained with every seed
-
-
 @dataclass(frozen=True)
 class Plan:
     """
@@ -26,7 +23,8 @@ class Plan:
     Args:
         algorithms (`Sequence[str]`): their names.
         environments (`Sequence[str]`): those that are trained on.
-        features (`str`): key of the features.
+        features (`Callable[[int], str]`): the key of the features of a seed, which are made when they are first asked
+            for.
         units (`int`): hidden units of the head.
         trials (`int`): of each algorithm.
         seeds (`Sequence[int]`): with which the finalists are trained; trials have the first.
@@ -34,11 +32,12 @@ class Plan:
         margin (`float`): of the rules that have one.
         unseen (`str`): the environment that the rule `oracle` looks at.
         given (`Mapping[str, Mapping]`): by algorithm, fields of its Config that have one value in all trials.
+        finalists (`int`, *optional*, defaults to 3): trials of each algorithm that are trained with every seed.
     """
 
     algorithms: Sequence[str]
     environments: Sequence[str]
-    features: str
+    features: Callable[[int], str]
     units: int
     trials: int
     seeds: Sequence[int]
@@ -46,6 +45,7 @@ class Plan:
     margin: float
     unseen: str = ""
     given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    finalists: int = 3
 
     def trial_runs(self) -> list[Run]:
         """All trials, the algorithms in turn."""
@@ -59,7 +59,7 @@ class Plan:
     def run(self, algorithm: str, fields: Mapping[str, Any], seed: int | None = None, without: str = "") -> Run:
         """One of them, perhaps with another seed or without an environment."""
         seed = self.seeds[0] if seed is None else seed
-        return trial_run(algorithm, fields, self.features, self.units, seed, without)
+        return trial_run(algorithm, fields, self.features(seed), self.units, seed, without)
 
     def choose(self, algorithm: str, results: Sequence[Measured]) -> Measured:
         """
@@ -117,13 +117,13 @@ def search(plan: Plan, work: Trial, store: Store, workers: int | None, say: Call
         everything = [result for results in study.trials.values() for result in results]
         _leave_out(plan, everything, lambda runs: carried_out(runs, "left_out"), say)
 
-    say(f"The best {FINALISTS} of each by the rule {plan.rule}, with seeds {', '.join(map(str, plan.seeds))}:")
+    say(f"The best {plan.finalists} of each by the rule {plan.rule}, with seeds {', '.join(map(str, plan.seeds))}:")
     best = {name: _best(plan, name, study.trials[name]) for name in plan.algorithms}
     again = [
         plan.run(name, fields_of(result["settings"]), seed)
+        for seed in plan.seeds
         for name, results in best.items()
         for result in results
-        for seed in plan.seeds
     ]
     by_run = {Run("", r["settings"]).key: r for r in carried_out(again, "validation").results}
     for name, results in best.items():
@@ -153,7 +153,7 @@ def _best(plan: Plan, algorithm: str, results: Sequence[Result]) -> list[Result]
     """The rule's first choice, what it would choose without that, and so on."""
     left = list(results)
     best: list[Result] = []
-    while left and len(best) < FINALISTS:
+    while left and len(best) < plan.finalists:
         chosen = plan.choose(algorithm, left)
         best.append(next(r for r in left if r["settings"] == chosen["settings"]))
         left = [r for r in left if r["settings"] != chosen["settings"]]

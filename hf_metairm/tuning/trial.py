@@ -54,23 +54,28 @@ def fields_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in _NOT_FIELDS}
 
 
+def features_file(folder: Path, key: str) -> Path:
+    """Where the features of a key lie."""
+    return folder / f"features-{key}.safetensors"
+
+
 @dataclass(frozen=True)
 class Trial:
     """
     Carries out the runs of trials, in this process or in a worker.
 
     Args:
-        features (`Path`): file of [`Features`].
+        folder (`Path`): of the features, see [`features_file`].
     """
 
-    features: Path
+    folder: Path
 
     def __call__(self, run: Run, folder: Path, tell: Callable[[int], None]) -> Result:
         """
         Train a head and measure it: `validation` and `test` by environment, and `groups`, the validation rows in which
         what differs between the environments speaks `for` the label, and `against` it (or the other way round).
         """
-        features, first = _load(self.features)
+        features, first = _load(features_file(self.folder, run.settings["features"]))
         settings, train = dict(run.settings), features.train
         if without := settings.get("without"):
             train = train.select([k for k, name in enumerate(train["environment"]) if name != without])
@@ -120,7 +125,7 @@ class _StopHopeless(TrainerCallback):
             control.should_training_stop = True
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # Trials of one seed follow each other.
 def _load(file: Path) -> tuple[Features, np.ndarray]:
     features = Features.load(file)
     # A Trainer has garbage collected several times a run, which looks through all that the libraries hold: more than

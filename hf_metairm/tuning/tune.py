@@ -22,10 +22,10 @@ from .difference import find_difference
 from .recommendation import Recommendation, recommend
 from .report import print_study, write_study
 from .study import Plan, Study, search
-from .trial import Trial, fields_of
+from .trial import Trial, features_file, fields_of
 
 
-FEATURES, CHOSEN, MODELS = "features.safetensors", "chosen.yaml", "models"
+CHOSEN, MODELS = "chosen.yaml", "models"
 DEFAULT_ALGORITHMS = ("erm", "v-rex", "meta-irm")
 
 
@@ -41,6 +41,17 @@ class TuneArguments(TextArguments):
     trials: int = field(default=30, metadata={"help": "Trials of each algorithm."})
     rule: str = field(default="worst-group", metadata={"help": "How is chosen.", "choices": tuple(TUNING_RULES)})
     margin: float = field(default=MARGIN, metadata={"help": "Of the rules invariance and calibration."})
+    divisions: str = field(
+        default="one",
+        metadata={
+            "help": "Of the best trials' seeds: one division of the rows and first stage, or each seed has its own.",
+            "choices": ("one", "seeds"),
+        },
+    )
+    finalists: int = field(
+        default=3,
+        metadata={"help": "Best trials of each algorithm, among whose means over the seeds the rule chooses."},
+    )
     workers: int | None = field(default=None, metadata={"help": "Trials at a time; one, in this process, by default."})
     models: bool = field(default=True, metadata={"help": "Whether models are trained with what was chosen."})
 
@@ -48,9 +59,11 @@ class TuneArguments(TextArguments):
         super().__post_init__()
         if self.rule not in TUNING_RULES:
             raise ValueError(f"There is no rule {self.rule!r}: use one of {', '.join(TUNING_RULES)}.")
+        if self.divisions not in ("one", "seeds"):
+            raise ValueError(f"divisions={self.divisions!r} is refused: use one or seeds.")
         if self.stages != "two":
             raise ValueError("tune trains in two stages: leave --stages out.")
-        for name in ("trials", "workers"):
+        for name in ("trials", "finalists", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value} is refused: use a number from 1 on.")
@@ -97,13 +110,13 @@ def tune(settings: Settings[TuneArguments], say: Callable[[str], None] = print) 
     comparison = TextComparison(Settings[TextArguments](a, settings.algorithms, settings.fields))
     environments = sorted(set(comparison.data(a.dataset_config, 0).train["environment"][:]))
     _check(environments, a)
-    features = comparison.two_stages(a.dataset_config, 0)[1]
-    features.save(folder / FEATURES)
+    divided = _Divided(comparison, folder)
+    features = divided.features(0)
     difference = find_difference(features.train, features.validation)[0]
     plan = Plan(
         algorithms=settings.algorithms,
         environments=environments,
-        features=features.key,
+        features=divided.key if a.divisions == "seeds" else lambda seed: divided.key(0),
         units=a.head_units,
         trials=a.trials,
         seeds=a.seeds,
@@ -111,8 +124,9 @@ def tune(settings: Settings[TuneArguments], say: Callable[[str], None] = print) 
         margin=a.margin,
         unseen=next(iter(a.unseen_environments), ""),
         given=settings.fields,
+        finalists=a.finalists,
     )
-    study = search(plan, Trial(folder / FEATURES), Store(folder), a.workers, say)
+    study = search(plan, Trial(folder), Store(folder), a.workers, say)
     recommendation = recommend(study.chosen, difference, _majority(features))
     saw = _what_the_rule_saw(features, settings)
     write_study(study, folder, a.rule, recommendation, saw)
@@ -126,6 +140,26 @@ def tune(settings: Settings[TuneArguments], say: Callable[[str], None] = print) 
     TextComparison(read_settings(TextArguments, ["--config", str(folder / CHOSEN)])).carry_out()
     say(f"Recommended: {recommendation.algorithm}. Why: {folder / 'recommendation.md'}")
     return recommendation
+
+
+class _Divided:
+    """The features of each division of the rows, made and kept in the folder when they are first asked for."""
+
+    def __init__(self, comparison: TextComparison, folder: Path):
+        self._comparison, self._folder = comparison, folder
+        self._keys: dict[int, str] = {}
+
+    def features(self, seed: int) -> Features:
+        """Those of a seed's division."""
+        found = self._comparison.two_stages(self._comparison.arguments.dataset_config, seed)[1]
+        if seed not in self._keys:
+            found.save(features_file(self._folder, found.key))
+            self._keys[seed] = found.key
+        return found
+
+    def key(self, seed: int) -> str:
+        """The key of a seed's features, which are there from now on."""
+        return self._keys[seed] if seed in self._keys else self.features(seed).key
 
 
 def _need_optuna() -> None:

@@ -65,6 +65,16 @@ def test_one_name_with_several_settings_is_several_rows():
     assert [r["name"] for r in distinguished(results[:2])] == ["erm", "erm"]
 
 
+def test_rows_that_are_drawn_with_the_seed_are_no_setting_and_a_changed_file_is():
+    def of(seed, rows):
+        return {"name": "erm", "seed": seed, "settings": {"seed": seed, "rows_digest": rows, "rate": 0.1}}
+
+    drawn = [of(0, "a"), of(1, "b"), of(2, "c")]
+    assert [r["name"] for r in distinguished(drawn)] == ["erm"] * 3
+    changed = [*drawn, of(0, "d")]
+    assert [r["name"] for r in distinguished(changed)] == [f"erm, rows_digest {letter}" for letter in "abcd"]
+
+
 def test_what_guessing_and_the_most_frequent_class_get_stands_beside_the_results(tmp_path, capsys):
     one = result("erm", 0, north=0.5, south=0.6)
     one["test"]["north"]["majority"], one["test"]["south"]["majority"], one["classes"] = 0.5, 0.625, 4

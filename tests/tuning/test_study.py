@@ -17,7 +17,7 @@ from hf_metairm.tuning.recommendation import recommend
 from hf_metairm.tuning.report import write_study
 from hf_metairm.tuning.space import default_settings, draw_settings, search_space
 from hf_metairm.tuning.study import Plan, search
-from hf_metairm.tuning.trial import Trial, fields_of
+from hf_metairm.tuning.trial import Trial, features_file, fields_of
 
 from .made import made_features
 
@@ -29,19 +29,21 @@ SITES = {"a": 0.95, "b": 0.85, "c": 0.65}
 def plan_of(features, **changes):
     quick = {"max_steps": 100, "learning_rate": 0.02}
     given = {"erm": quick, "mm-rex": {**quick, "penalty_anneal_steps": 20}}
-    plan = Plan(("erm", "mm-rex"), list(SITES), features.key, 8, 2, (0, 1), "worst-group", 0.15, "z", given)
+    plan = Plan(
+        ("erm", "mm-rex"), list(SITES), lambda seed: features.key, 8, 2, (0, 1), "worst-group", 0.15, "z", given
+    )
     return dataclasses.replace(plan, **changes)
 
 
 @pytest.fixture
 def features(tmp_path):
     made = made_features(SITES, {"z": 0.1})
-    made.save(tmp_path / "features.safetensors")
+    made.save(features_file(tmp_path, made.key))
     return made
 
 
 def test_features_come_back_as_they_were_saved(features, tmp_path):
-    loaded = type(features).load(tmp_path / "features.safetensors")
+    loaded = type(features).load(features_file(tmp_path, features.key))
     for part in ("train", "validation", "test"):
         for column in ("features", "labels"):
             assert (getattr(loaded, part)[column] == getattr(features, part)[column]).all()
@@ -65,9 +67,7 @@ def test_settings_are_drawn_within_the_ranges_and_do_not_depend_on_how_many_ther
 
 
 def test_a_search_finds_what_survives_where_the_cue_turns_round(features, tmp_path):
-    found = search(
-        plan_of(features), Trial(tmp_path / "features.safetensors"), Store(tmp_path), None, lambda line: None
-    )
+    found = search(plan_of(features), Trial(tmp_path), Store(tmp_path), None, lambda line: None)
     assert {name: len(results) for name, results in found.trials.items()} == {"erm": 2, "mm-rex": 2}
     erm, rex = found.chosen["erm"], found.chosen["mm-rex"]
     assert rex["test"]["z"]["accuracy"] > erm["test"]["z"]["accuracy"] + 0.1
@@ -111,10 +111,32 @@ class Killed(BaseException):
     """As a kill ends a process: nobody catches it."""
 
 
+def test_finalists_may_have_divisions_of_their_own(tmp_path):
+    of_seed = {seed: made_features(SITES, {"z": 0.1}, seed=seed) for seed in (0, 1)}
+    for seed, made in of_seed.items():
+        of_seed[seed] = made = dataclasses.replace(made, key=f"division-{seed}")
+        made.save(features_file(tmp_path, made.key))
+    asked = []
+
+    def key(seed):
+        asked.append(seed)
+        return of_seed[seed].key
+
+    plan = dataclasses.replace(plan_of(of_seed[0]), features=key)
+    assert {run.settings["features"] for run in plan.trial_runs()} == {"division-0"}
+    assert set(asked) == {0}, "the others are made when finalists need them"
+    study = search(plan, Trial(tmp_path), Store(tmp_path), None, lambda line: None)
+    done = {(r["settings"]["seed"], r["settings"]["features"]) for r in Store(tmp_path).results("trials")}
+    assert done == {(0, "division-0"), (1, "division-1")}
+    for name, finalists in study.finalists.items():
+        for finalist in finalists:
+            assert finalist["seeds"] == 2, name
+
+
 def test_after_kills_the_trials_are_those_of_an_uninterrupted_search_and_none_is_done_twice(features, tmp_path):
     quick = {"max_steps": 10, "penalty_anneal_steps": 5}
     plan = plan_of(features, algorithms=("mm-rex",), given={"mm-rex": quick})
-    work, done = Trial(tmp_path / "features.safetensors"), []
+    work, done = Trial(tmp_path), []
 
     def killed_after(count):
         left = count
@@ -174,14 +196,14 @@ def test_an_algorithm_whose_trials_all_fail_is_named_with_the_reason(features, t
 def test_trials_of_other_rows_are_left_alone(features, tmp_path):
     plan = plan_of(features, trials=1)
     search(plan, measured, Store(tmp_path), None, lambda line: None)
-    other = dataclasses.replace(plan, features="of other rows")
+    other = dataclasses.replace(plan, features=lambda seed: "of other rows")
     search(other, measured, Store(tmp_path), None, lambda line: None)
     kept = Store(tmp_path).results("trials")
     assert {Run("", r["settings"]).settings["features"] for r in kept} == {features.key, "of other rows"}
 
 
 def test_a_hopeless_trial_is_ended_early(features, tmp_path):
-    work = Trial(tmp_path / "features.safetensors")
+    work = Trial(tmp_path)
     hopeless = {"max_steps": 200, "learning_rate": 1e-9, "l2_regularization": 0.0}
     run = plan_of(features).run("erm", hopeless)
     assert 100 < work(run, tmp_path / "hopeless", lambda step: None)["steps"] <= 120
@@ -192,7 +214,7 @@ def test_a_hopeless_trial_is_ended_early(features, tmp_path):
 def test_a_trial_whose_loss_is_not_finite_says_so(features, tmp_path):
     run = plan_of(features).run("erm", {"max_steps": 30, "learning_rate": 1e38})
     with pytest.raises(FloatingPointError, match="not finite at step 20"):
-        Trial(tmp_path / "features.safetensors")(run, tmp_path / "run", lambda step: None)
+        Trial(tmp_path)(run, tmp_path / "run", lambda step: None)
 
 
 def test_of_trials_that_are_as_good_in_their_worse_group_the_most_accurate_is_chosen():
