@@ -66,6 +66,13 @@ class StageOneArguments:
     validation_share: float = field(
         default=0.2, metadata={"help": "Two stages: share of the training rows that rules choose by."}
     )
+    head_rows: str = field(
+        default="other",
+        metadata={
+            "help": "Two stages: rows for the head: other than those of the first, or all but the validation rows.",
+            "choices": ("other", "all"),
+        },
+    )
     head_units: int = field(default=64, metadata={"help": "Two stages: hidden units of the head."})
 
     def __post_init__(self) -> None:
@@ -81,6 +88,8 @@ class StageOneArguments:
         for name in ("stage_one_share", "validation_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is refused: use a number between 0 and 1.")
+        if self.head_rows not in ("other", "all"):
+            raise ValueError(f"head_rows={self.head_rows!r} is refused: use other or all.")
         if self.stage_one_share + self.validation_share >= 1:
             raise ValueError(
                 f"stage_one_share={self.stage_one_share} and validation_share={self.validation_share} leave no rows "
@@ -199,6 +208,9 @@ class TwoStages:
         self.parts = divide_alike(
             read_environments(data.train).ids, {k: v for k, v in shares.items() if v}, seed, data.together
         )
+        if stage_one.head_rows == "all" and first:
+            # An epoch of fine-tuning knows its rows by heart less than a head knows a few thousand.
+            self.parts["train"] = np.union1d(self.parts["stage one"], self.parts["train"])
         self._encoder: tuple[Any, ClassificationHead] | None = None
 
     @property

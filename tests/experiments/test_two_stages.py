@@ -126,6 +126,20 @@ def test_the_encoder_is_fine_tuned_once_and_no_row_of_it_reaches_a_head(folder, 
     assert torch.allclose(features.train["features"].mean(0), torch.zeros(16), atol=1e-4)
 
 
+def test_a_head_may_train_on_the_rows_of_the_first_stage_too(folder, reviews, cache, tmp_path):
+    def parts(*more):
+        settings = read_settings(TextArguments, words(folder, reviews, tmp_path / "one", *more))
+        two_stages, features = TextComparison(settings).two_stages(None, 0)
+        assert len(features.train) == len(two_stages.parts["train"])
+        return {name: set(rows.tolist()) for name, rows in two_stages.parts.items()}
+
+    other, everything = parts(), parts("--head_rows", "all")
+    assert everything["train"] == other["train"] | other["stage one"]
+    assert everything["validation"] == other["validation"]
+    assert not everything["train"] & everything["validation"]
+    assert len(list(Path(cache).rglob("model/config.json"))) == 1, "the first stage is the same"
+
+
 def test_a_first_stage_that_was_broken_off_goes_on(folder, reviews, cache, tmp_path, monkeypatch):
     from hf_metairm.experiments import two_stages
 
@@ -158,6 +172,7 @@ def test_each_step_sees_all_rows_of_every_environment(tmp_path):
         (("--head_units", "17"), "head_units=17: the model's own head has 16"),
         (("--head_units", "0"), "head_units=0 is refused"),
         (("--stage_one_share", "0.9"), "leave no rows for the head"),
+        (("--head_rows", "some"), "head_rows"),
         (("--stage_one_epochs", "nan"), "stage_one_epochs=nan is refused"),
         (("--stages", "three"), "stages"),
     ],
