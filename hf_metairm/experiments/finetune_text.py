@@ -165,9 +165,12 @@ class TextComparison(Comparison[TextArguments]):
         trained = TRAINED[self.arguments.trainable.partition(":")[0]]
         if self.arguments.stages == "one":
             return trained
-        before = "" if self.arguments.trainable == "head" else f" In a first stage, by ERM on other rows: {trained}"
-        units = self.arguments.head_units
-        return f"The algorithm trained a new head of {units} units on the encoder's output for its rows.{before}"
+        units, rows = self.arguments.head_units, self.arguments.head_rows
+        head = f"The algorithm trained a new head of {units} units on the encoder's output for its rows."
+        if self.arguments.trainable == "head":
+            return head
+        others = "a part of these rows" if rows == "all" else "other rows"
+        return f"{head} Before that, ERM fine-tuned the classifier on {others}. {trained}"
 
     def make_trainer(
         self, algorithm: str, dataset_config: str | None, seed: int, folder: Path, stack: ExitStack

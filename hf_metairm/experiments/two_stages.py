@@ -306,7 +306,9 @@ class TwoStages:
             self.say(f"The encoder was fine-tuned on these rows before: taken from {folder}.")
         else:
             self._fine_tune(run, model, part, folder)
-        return AutoModelForSequenceClassification.from_pretrained(folder / "model")
+        trained = AutoModelForSequenceClassification.from_pretrained(folder / "model")
+        trained.name_or_path = trained.config.name_or_path = model.name_or_path  # For cards: where it came from.
+        return trained
 
     def _fine_tune(self, run: Run, model: Any, part: datasets.Dataset, folder: Path) -> None:
         rows = tokenized(part, self.tokenizer)
