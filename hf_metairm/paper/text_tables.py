@@ -70,8 +70,8 @@ def _table(protocol: str, noise: bool, rows: tuple[Row, ...], results: Mapping[s
 
 
 # Those of the study's code, but for V-REx, which it has not: IRMv1's, with the weight of the REx code. ERM's leave
-# most runs without the cue at chance; more steps than the reference's learn the label noise. After the study's 501 steps
-# IRMv1 is still rising.
+# most runs without the cue at chance; more steps than the reference's learn the label noise. IRMv1 is still rising
+# after the study's 501 steps.
 _STUDY = {"learning_rate": 1e-3, "l2_regularization": 1e-4, "hidden_size": 300}
 PAPER_25 = (
     _perceptron("erm", learning_rate=0.01, l2_regularization=0.01, hidden_size=300),
