@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 
@@ -9,5 +11,5 @@ def bfloat16_is_faster() -> bool:
     """On GPUs that have it, and on CPUs with matrix units for it (Intel's AMX), where a step takes half the time."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("amx_bf16"))

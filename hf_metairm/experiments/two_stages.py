@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ from ..data.rows import taken
 from ..environments import read_environments
 from ..files import filling, replacing
 from ..models.classification_head import ClassificationHead, find_head, head_inputs
+from ..models.reading import most_tokens
 from ..models.text_classifier import choose_trainable, load_classifier
 from ..trainer import EnvironmentConfig, EnvironmentTrainer
 from .cache import cache_folder
@@ -62,6 +64,13 @@ class StageOneArguments:
     stage_one_bf16: bool | None = field(
         default=None,
         metadata={"help": "Two stages: whether the first computes in bfloat16; where that is faster, by default."},
+    )
+    features_bf16: bool = field(
+        default=False,
+        metadata={
+            "help": "Two stages: whether the features are computed in bfloat16; faster where the machine has it, and "
+            "to three digits what the saved model finds."
+        },
     )
     validation_share: float = field(
         default=0.2, metadata={"help": "Two stages: share of the training rows that rules choose by."}
@@ -245,8 +254,10 @@ class TwoStages:
 
     def _outputs(self, model: Any, head: ClassificationHead, sentences: Sequence[str]) -> EncoderOutputs:
         state, length = PartialState(), self.tokenizer.model_max_length
-        in_bf16 = self._in_bf16 and not self.keeps_models
-        key = key_of_encoder(model, self.tokenizer, length) + ("-bf16" if in_bf16 else "")
+        in_bf16 = self.stage_one.features_bf16 or (self._in_bf16 and not self.keeps_models)
+        # BERT's own head is in its encoder; where it is not trained every seed draws another one, to no effect here.
+        drawn = head.dense if self.trainable == "head" else None
+        key = key_of_encoder(model, self.tokenizer, length, without=drawn) + ("-bf16" if in_bf16 else "")
         outputs = EncoderOutputs(cache_folder() / "features" / f"{key[:32]}{key[64:]}.safetensors", key)
         with state.main_process_first():
             wanted = sorted(outputs.missing(sentences), key=len)
@@ -271,6 +282,7 @@ class TwoStages:
     def _fine_tuned(self) -> Any:
         set_seed(self.seed)
         model = load_classifier(self.model_name, self.labels, mean_pooling=self.trainable != "lora")
+        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, most_tokens(model) or sys.maxsize)
         if self.trainable == "head":
             return model
         part = taken(self.data.train, self.parts["stage one"])
