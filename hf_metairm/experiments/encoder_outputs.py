@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..files import put_aside, replacing
 
@@ -64,10 +64,16 @@ class EncoderOutputs:
         return torch.stack([self._found[_digest(sentence)] for sentence in sentences])
 
 
-def key_of_encoder(model: Any, tokenizer: Any, max_length: int) -> str:
-    """A digest of what the outputs depend on: the encoder's parameters, and what [`key_of_tokenizer`] looks at."""
+def key_of_encoder(model: Any, tokenizer: Any, max_length: int, without: nn.Module | None = None) -> str:
+    """
+    A digest of what the outputs depend on: the encoder's parameters, less those of a layer `without` which the outputs
+    are taken, and what [`key_of_tokenizer`] looks at.
+    """
     digest = hashlib.sha256(key_of_tokenizer(tokenizer, max_length).encode())
-    for name, value in model.base_model.state_dict().items():
+    left_out = set() if without is None else {id(parameter) for parameter in without.parameters()}
+    for name, value in model.base_model.state_dict(keep_vars=True).items():
+        if id(value) in left_out:
+            continue
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -20,6 +20,7 @@ from .cache import cache_folder
 from .expectation import BOTH, expectation_of
 from .heads import DEFAULTS, head_trainer
 from .measure import by_environment, logits_of, warnings_of
+from .precision import bfloat16_is_faster
 from .run import Result, Run
 from .training import Tell, train_run
 from .two_stages import Features, StageOneArguments, TwoStages
@@ -27,7 +28,9 @@ from .two_stages import Features, StageOneArguments, TwoStages
 
 TOKENS = 64  # of a sentence; longer ones are cut
 # A third of the rows for the encoder, half for the head, the rest for rules to choose by.
-STAGE_ONE = StageOneArguments(stage_one_share=0.34, stage_one_batch_size=64, validation_share=0.16)
+STAGE_ONE = StageOneArguments(
+    stage_one_share=0.34, stage_one_batch_size=64, validation_share=0.16, features_bf16=bfloat16_is_faster()
+)
 ENCODER = MINILM
 _silent: Callable[[str], None] = lambda line: None  # noqa: E731
 Measure = Callable[[Any], dict[str, dict[str, float]]]
@@ -101,7 +104,7 @@ def _features(
     data = OwnData(train, test, dataset, groups=train["sentence_id"][:])
     cache_folder().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_folder() / f"{dataset}-{builder.config_id}.lock"):
-        two_stages = TwoStages(data, tokenizer, ENCODER, "all", 0, STAGE_ONE, seed, say=_silent, keeps_models=False)
+        two_stages = TwoStages(data, tokenizer, ENCODER, "all", 0, STAGE_ONE, seed, say=_silent)
         features = two_stages.features()
     measure = expectation_of(test, builder.CUES, builder.config.label_noise, environments)
     return features, builder.data_source.title, measure

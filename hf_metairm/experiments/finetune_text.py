@@ -248,7 +248,9 @@ class TextComparison(Comparison[TextArguments]):
     def data_and_model(self) -> dict[str, Any]:
         """Without what is said of the model alone, and what only counts in two stages where there is one."""
         of_two = () if self.arguments.stages == "two" else ("stages", *(f.name for f in fields(StageOneArguments)))
-        return {k: v for k, v in super().data_and_model().items() if k not in ("examples", *of_two)}
+        # Results from before there was this setting are still results.
+        plain = () if self.arguments.features_bf16 else ("features_bf16",)
+        return {k: v for k, v in super().data_and_model().items() if k not in ("examples", *of_two, *plain)}
 
     def carry_out(self) -> list[Result]:
         """As every recipe; at the end the models of the first seed classify `examples`."""

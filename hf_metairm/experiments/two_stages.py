@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ from ..data.rows import taken
 from ..environments import read_environments
 from ..files import filling, replacing
 from ..models.classification_head import ClassificationHead, find_head, head_inputs
+from ..models.reading import most_tokens
 from ..models.text_classifier import choose_trainable, load_classifier
 from ..trainer import EnvironmentConfig, EnvironmentTrainer
 from .cache import cache_folder
@@ -62,6 +64,12 @@ class StageOneArguments:
     stage_one_bf16: bool | None = field(
         default=None,
         metadata={"help": "Two stages: whether the first computes in bfloat16; where that is faster, by default."},
+    )
+    features_bf16: bool = field(
+        default=False,
+        metadata={
+            "help": "Two stages: whether test rows are read in bfloat16, too: to three digits as the saved model does."
+        },
     )
     validation_share: float = field(
         default=0.2, metadata={"help": "Two stages: share of the training rows that rules choose by."}
@@ -178,8 +186,6 @@ class TwoStages:
         stage_one ([`StageOneArguments`]): how it is trained.
         seed (`int`): of the division of rows and of the first stage.
         say (`Callable`, *optional*): takes a line now and then.
-        keeps_models (`bool`, *optional*, defaults to `True`): whether heads are put into the model. Then test rows are
-            encoded in float32, as the model itself will do; other rows in bfloat16, where the first stage is.
     """
 
     def __init__(
@@ -192,9 +198,7 @@ class TwoStages:
         stage_one: StageOneArguments,
         seed: int,
         say: Callable[[str], None] = print,
-        keeps_models: bool = True,
     ):
-        self.keeps_models = keeps_models
         self.data, self.tokenizer, self.seed, self.say = data, tokenizer, seed, say
         self.model_name, self.trainable, self.lora_rank = model_name, trainable, lora_rank
         self.stage_one = stage_one
@@ -234,9 +238,11 @@ class TwoStages:
             "test": self.data.test,
         }
         sentences = {name: part["sentence"][:] for name, part in rows.items()}
-        exactly = not self._in_bf16
+        # Test rows as the model itself will read them; what a head learns from need not be that exact.
+        everything = self.stage_one.features_bf16
+        exactly = not (everything or self._in_bf16)
         learned = self._outputs(model, head, [*sentences["train"], *sentences["validation"]], exactly)
-        tested = self._outputs(model, head, sentences["test"], exactly or self.keeps_models)
+        tested = self._outputs(model, head, sentences["test"], not everything)
         found = {name: (tested if name == "test" else learned).of(texts) for name, texts in sentences.items()}
         mean, scale = found["train"].mean(0), found["train"].std(0).clamp_min(1e-6)
         tables = {name: _rows(part, (found[name] - mean) / scale) for name, part in rows.items()}
@@ -262,7 +268,9 @@ class TwoStages:
         self, model: Any, head: ClassificationHead, sentences: Sequence[str], exactly: bool
     ) -> EncoderOutputs:
         state, length = PartialState(), self.tokenizer.model_max_length
-        key = key_of_encoder(model, self.tokenizer, length) + ("" if exactly else "-bf16")
+        # BERT's own head is in its encoder; where it is not trained every seed draws another one, to no effect here.
+        drawn = head.dense if self.trainable == "head" else None
+        key = key_of_encoder(model, self.tokenizer, length, without=drawn) + ("" if exactly else "-bf16")
         outputs = EncoderOutputs(cache_folder() / "features" / f"{key[:32]}{key[64:]}.safetensors", key)
         with state.main_process_first():
             wanted = sorted(outputs.missing(sentences), key=len)
@@ -287,6 +295,7 @@ class TwoStages:
     def _fine_tuned(self) -> Any:
         set_seed(self.seed)
         model = load_classifier(self.model_name, self.labels, mean_pooling=self.trainable != "lora")
+        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, most_tokens(model) or sys.maxsize)
         if self.trainable == "head":
             return model
         part = taken(self.data.train, self.parts["stage one"])

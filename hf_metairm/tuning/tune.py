@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ..data import DATASETS
 from ..experiments.bars import no_bars_in_files
 from ..experiments.finetune_text import TextArguments, TextComparison
 from ..experiments.settings import Settings, read_settings
@@ -128,7 +129,7 @@ def tune(settings: Settings[TuneArguments], say: Callable[[str], None] = print) 
     )
     study = search(plan, Trial(folder), Store(folder), a.workers, say)
     recommendation = recommend(study.chosen, difference, _majority(features))
-    saw = _what_the_rule_saw(features, settings)
+    saw = _what_the_rule_saw(features, settings, environments)
     write_study(study, folder, a.rule, recommendation, saw)
     write(folder / CHOSEN, _chosen(study, a, saw))
     print_study(study, a.rule, recommendation)
@@ -190,14 +191,15 @@ def _majority(features: Features) -> float:
     return float(np.bincount(labels).max() / len(labels))
 
 
-def _what_the_rule_saw(features: Features, settings: Settings[TuneArguments]) -> str:
+def _what_the_rule_saw(features: Features, settings: Settings[TuneArguments], environments: Sequence[str]) -> str:
     a = settings.arguments
     trials = f"{a.trials} trials of each of {', '.join(settings.algorithms)}"
     if a.rule == "oracle":
         return (
             f"It saw accuracy in {a.unseen_environments[0]}, which is to be predicted: no rule for practice. {trials}."
         )
-    held = f" No row of {', '.join(a.unseen_environments)} was looked at." if a.unseen_environments else ""
+    unseen = dict.fromkeys(name for name in features.test["environment"] if name not in environments)
+    held = f" No row of {', '.join(unseen)} was looked at." if unseen else ""
     rows = len(features.validation)
     return f"It saw {rows:,} validation rows of the training environments, in {trials}.{held}"
 
@@ -209,8 +211,9 @@ def _chosen(study: Study, a: TuneArguments, saw: str) -> str:
         f.name: getattr(a, f.name) for f in fields(TextArguments) if getattr(a, f.name) != getattr(plain, f.name)
     }
     path = Path(a.dataset)
+    is_path = a.dataset not in DATASETS and path.exists()
     given |= {
-        "dataset": str(path.resolve()) if path.exists() else a.dataset,
+        "dataset": str(path.resolve()) if is_path else a.dataset,
         "output_dir": str(Path(a.output_dir, MODELS)),
         "selection_rule": f"by the rule {a.rule}. {saw}",
     }

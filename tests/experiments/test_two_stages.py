@@ -74,8 +74,9 @@ def test_what_is_saved_is_one_ordinary_model_with_the_heads_own_results(trainabl
     assert (place / "README.md").read_text().count("east")
 
 
-def test_the_whole_model_has_the_heads_logits(folder, reviews, cache, tmp_path):
-    settings = read_settings(TextArguments, words(folder, reviews, tmp_path / "out"))
+@pytest.mark.parametrize(("more", "error"), [((), 1e-5), (("--features_bf16", "true"), 0.1)])
+def test_the_whole_model_has_the_heads_logits(more, error, folder, reviews, cache, tmp_path):
+    settings = read_settings(TextArguments, words(folder, reviews, tmp_path / "out", *more))
     comparison = TextComparison(settings)
     two_stages, features = comparison.two_stages(None, 0)
     config = MetaIRMConfig(str(tmp_path / "head"), **{**DEFAULTS, "max_steps": 20, "use_cpu": True})
@@ -88,7 +89,7 @@ def test_the_whole_model_has_the_heads_logits(folder, reviews, cache, tmp_path):
     tokens = tokenizer(comparison.data(None, 0).test["sentence"][:], padding=True, return_tensors="pt")
     with torch.no_grad():
         found = model(**tokens).logits
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(found.numpy(), expected, atol=error)
 
 
 def test_the_encoder_is_fine_tuned_once_and_no_row_of_it_reaches_a_head(folder, reviews, cache, tmp_path, capsys):
@@ -184,6 +185,18 @@ def test_what_two_stages_cannot_do_is_refused_in_a_line(more, message, folder, r
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("Error: ")
     assert message in error
+
+
+def test_a_frozen_encoder_reads_the_texts_once_for_all_seeds(folder, reviews, cache, tmp_path, capsys):
+    main(words(folder, reviews, tmp_path / "out", "--trainable", "head", "--seeds", "0", "1"))
+    assert capsys.readouterr().out.count("Encoding 120 texts, once for all") == 1
+
+
+def test_texts_are_cut_to_what_the_model_reads(folder, reviews, cache, tmp_path):
+    file = tmp_path / "long.csv"
+    file.write_text(reviews.read_text().replace("film", "film " * 100))
+    main(words(folder, file, tmp_path / "out", "--trainable", "head", "--max_length", "256"))
+    assert AutoTokenizer.from_pretrained(tmp_path / "out" / "erm-seed0").model_max_length == 64
 
 
 def test_a_tokenizer_that_was_used_is_the_same_tokenizer(folder):
