@@ -237,16 +237,18 @@ class TwoStages:
             "validation": taken(self.data.train, self.parts["validation"]),
             "test": self.data.test,
         }
-        sentences = {name: part["sentence"][:] for name, part in rows.items()}
         # Test rows as the model itself will read them; what a head learns from need not be that exact.
         everything = self.stage_one.features_bf16
-        exactly = not (everything or self._in_bf16)
-        learned = self._outputs(model, head, [*sentences["train"], *sentences["validation"]], exactly)
-        tested = self._outputs(model, head, sentences["test"], not everything)
-        found = {name: (tested if name == "test" else learned).of(texts) for name, texts in sentences.items()}
+        exactly = dict.fromkeys(PARTS, not (everything or self._in_bf16)) | {"test": not everything}
+        found, keys = {}, {}
+        for exact in set(exactly.values()):
+            sentences = {name: rows[name]["sentence"][:] for name in PARTS if exactly[name] == exact}
+            outputs = self._outputs(model, head, [s for texts in sentences.values() for s in texts], exact)
+            found |= {name: outputs.of(texts) for name, texts in sentences.items()}
+            keys |= dict.fromkeys(sentences, outputs.key)
         mean, scale = found["train"].mean(0), found["train"].std(0).clamp_min(1e-6)
         tables = {name: _rows(part, (found[name] - mean) / scale) for name, part in rows.items()}
-        key = f"{learned.key[:16]}-{fingerprint(rows['train'])[:16]}"
+        key = f"{keys['train'][:16]}-{fingerprint(rows['train'])[:16]}"
         plain = {} if self.trainable == "head" else _by_environment(head, found["test"], tables["test"])
         return Features(
             **tables,
