@@ -35,7 +35,7 @@ def test_env_lists_versions():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "cannot be read"), ("recipe: cook", "There is no recipe 'cook'"), ("words", "cannot be read")],
+    [(None, "There is no settings file"), ("recipe: cook", "There is no recipe 'cook'"), ("words", "cannot be read")],
 )
 def test_train_refuses_settings_it_cannot_use(text, message, tmp_path):
     file = tmp_path / "job.yaml"
