@@ -109,15 +109,16 @@ def tune(settings: Settings[TuneArguments], say: Callable[[str], None] = print) 
     folder = Path(a.output_dir)
     check_room(folder)
     comparison = TextComparison(Settings[TextArguments](a, settings.algorithms, settings.fields))
-    environments = sorted(set(comparison.data(a.dataset_config, 0).train["environment"][:]))
+    first = a.seeds[0] if a.divisions == "seeds" else 0
+    environments = sorted(set(comparison.data(a.dataset_config, first).train["environment"][:]))
     _check(environments, a)
     divided = _Divided(comparison, folder)
-    features = divided.features(0)
+    features = divided.features(first)
     difference = find_difference(features.train, features.validation)[0]
     plan = Plan(
         algorithms=settings.algorithms,
         environments=environments,
-        features=divided.key if a.divisions == "seeds" else lambda seed: divided.key(0),
+        features=divided.key if a.divisions == "seeds" else lambda seed: features.key,
         units=a.head_units,
         trials=a.trials,
         seeds=a.seeds,
