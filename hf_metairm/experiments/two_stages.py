@@ -240,7 +240,8 @@ class TwoStages:
         # Test rows as the model itself will read them; what a head learns from need not be that exact.
         everything = self.stage_one.features_bf16
         exactly = dict.fromkeys(PARTS, not (everything or self._in_bf16)) | {"test": not everything}
-        found, keys = {}, {}
+        found: dict[str, Tensor] = {}
+        keys: dict[str, str] = {}
         for exact in set(exactly.values()):
             sentences = {name: rows[name]["sentence"][:] for name in PARTS if exactly[name] == exact}
             outputs = self._outputs(model, head, [s for texts in sentences.values() for s in texts], exact)
