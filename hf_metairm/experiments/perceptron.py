@@ -74,7 +74,7 @@ def load(
         expectation (`bool`, *optional*, defaults to `False`): whether the environments are expectations over their
             draws, see [`expectation_of`]; the test rows are then all there are with either cue.
     """
-    fields = tuple(sorted((changes or {}).items()))
+    fields = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in sorted((changes or {}).items()))
     shown = environments and tuple(environments)
     return _load(dataset, config, seed, fields, shown, source, word_vectors, expectation)
 

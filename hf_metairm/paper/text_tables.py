@@ -113,9 +113,10 @@ ENCODER = (
     _reference(_ERM_CLEAN),
 )
 
+_THIRDS = {"test_once": True, "test_environments": [0.1, 0.2, 0.9]}
 TEXT_TABLES = (
-    _table("paper", True, ON_WORDS, published.PUNCTUATED_NOISE, dataset_changes={"test_once": True}),
-    _table("paper", False, ON_WORDS, published.PUNCTUATED_CLEAN, dataset_changes={"test_once": True}),
+    _table("paper", True, ON_WORDS, published.PUNCTUATED_NOISE, dataset_changes=_THIRDS),
+    _table("paper", False, ON_WORDS, published.PUNCTUATED_CLEAN, dataset_changes=_THIRDS),
     _table("words", True, ON_WORDS, published.PUNCTUATED_NOISE, expectation=True),
     _table("words", False, ON_WORDS, published.PUNCTUATED_CLEAN, expectation=True),
     _table("encoder", True, ENCODER_25, published.PUNCTUATED_NOISE, expectation=True, model="two stages"),
