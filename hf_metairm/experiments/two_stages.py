@@ -230,7 +230,7 @@ class TwoStages:
         return self._encoder
 
     def features(self) -> Features:
-        """The features of all rows but those that the encoder was fine-tuned on."""
+        """The features of the rows that heads train on, of those that rules choose by, and of the test rows."""
         model, head = self.encoder
         rows = {
             "train": taken(self.data.train, self.parts["train"]),
@@ -249,7 +249,7 @@ class TwoStages:
             keys |= dict.fromkeys(sentences, outputs.key)
         mean, scale = found["train"].mean(0), found["train"].std(0).clamp_min(1e-6)
         tables = {name: _rows(part, (found[name] - mean) / scale) for name, part in rows.items()}
-        key = f"{keys['train'][:16]}-{fingerprint(rows['train'])[:16]}"
+        key = f"{keys['train'][:16]}{keys['train'][64:]}-{fingerprint(rows['train'])[:16]}"
         plain = {} if self.trainable == "head" else _by_environment(head, found["test"], tables["test"])
         return Features(
             **tables,
