@@ -87,11 +87,11 @@ def _only_loopback() -> Iterator[None]:
     socket.socket.connect = connect
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _ctrl_c_is_heard() -> Iterator[None]:
     """
     A shell that starts the suite in the background has Ctrl-C ignored: by this process, by all that the tests start,
-    and by the commands that they interrupt.
+    and by the commands that they interrupt. So does a command that was interrupted in this process, from then on.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
