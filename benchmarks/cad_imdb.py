@@ -29,6 +29,7 @@ import datasets
 import numpy as np
 import yaml
 
+from hf_metairm.cards.text import table
 from hf_metairm.data import CADIMDb
 from hf_metairm.experiments.pictures import STYLES, pyplot
 from hf_metairm.selection import mean_accuracy, spread_of_risk, worst_accuracy, worst_group_accuracy
@@ -262,8 +263,7 @@ def _cell(found: Sequence[float], sign: str = "") -> str:
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table; its first column, and settings, to the left."""
-    ruler = ["---" if k == 0 or name == "settings" else "---:" for k, name in enumerate(header)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ruler, *rows))
+    return table(header, rows, [k for k, name in enumerate(header) if k and name != "settings"])
 
 
 def picture(lines: Sequence[Line], file: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -16,6 +15,7 @@ from ..data.builder import EnvironmentDatasetBuilder
 from ..data.description import DatasetDescription
 from ..data.sourced import SourcedDatasetBuilder
 from ..data.statistics import environment_statistics
+from .text import table
 
 
 _LICENCE_IDS = {"MIT": "mit", "CC BY-SA": "cc-by-sa-3.0", "Apache-2.0": "apache-2.0", "CC0": "cc0-1.0"}
@@ -107,10 +107,10 @@ def _words(
         "source": source.title,
         "licence": source.licence,
         "seed": first.config.seed,
-        "configs": _table(
+        "configs": table(
             ["config", "what", *([] if about.natural else ["η"]), "rows of `train`"], map(_config_row, builders)
         ),
-        "columns": _table(["column", "what"], ([f"`{name}`", about.column(name)] for name in features)),
+        "columns": table(["column", "what"], ([f"`{name}`", about.column(name)] for name in features)),
         "statistics": "\n\n".join(_statistics(builder) for builder in builders),
         "citation": first.CITATION,
         **(_dealt(first, rows, default) if isinstance(first, EnvironmentDatasetBuilder) else {}),
@@ -149,12 +149,7 @@ def _statistics(builder: SourcedDatasetBuilder) -> str:
         [row.split, row.environment, f"{row.rows:,}", *(f"{p:.4f} ± {row.error(p):.4f}" for p in row.shares.values())]
         for row in found
     )
-    return f"**{builder.config_id}**\n\n" + _table(["split", "environment", "rows", *found[0].shares], lines)
-
-
-def _table(head: list[str], rows: Iterable[list[str]]) -> str:
-    cells = [f"| {' | '.join(row)} |" for row in (head, *rows)]
-    return "\n".join([cells[0], "|" + "---|" * len(head), *cells[1:]])
+    return f"**{builder.config_id}**\n\n" + table(["split", "environment", "rows", *found[0].shares], lines)
 
 
 def _described(builder: SourcedDatasetBuilder, sizes: dict[str, int]) -> datasets.DatasetInfo:
