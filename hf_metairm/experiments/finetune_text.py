@@ -29,7 +29,7 @@ from ..data.own import OwnData, divide, read_own
 from ..environments import read_environments
 from ..models import encode_sentences, encoder_skipped
 from ..models.fingerprint import model_fingerprint
-from ..models.reading import check_model, load_tokenizer, most_tokens
+from ..models.reading import check_model, cut_to, load_tokenizer
 from ..models.text_classifier import MINILM, choose_trainable, load_classifier
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.checks import check_environments
@@ -195,7 +195,7 @@ class TextComparison(Comparison[TextArguments]):
         set_seed(seed)
         trainable, labels = self.arguments.trainable, data.train.features["label"].names
         model = load_classifier(self.arguments.model_name_or_path, labels, mean_pooling=trainable != "lora")
-        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, most_tokens(model) or sys.maxsize)
+        cut_to(self.tokenizer, model)
         model = choose_trainable(model, trainable, self.arguments.lora_rank)
         if trainable == "head":
             # The frozen encoder says the same at every step: run it once, and train the head on what it said.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,7 +34,7 @@ from ..data.rows import taken
 from ..environments import read_environments
 from ..files import filling, replacing
 from ..models.classification_head import ClassificationHead, find_head, head_inputs
-from ..models.reading import most_tokens
+from ..models.reading import cut_to
 from ..models.text_classifier import choose_trainable, load_classifier
 from ..trainer import EnvironmentConfig, EnvironmentTrainer
 from .cache import cache_folder
@@ -240,16 +239,20 @@ class TwoStages:
         # Test rows as the model itself will read them; what a head learns from need not be that exact.
         everything = self.stage_one.features_bf16
         exactly = dict.fromkeys(PARTS, not (everything or self._in_bf16)) | {"test": not everything}
-        found: dict[str, Tensor] = {}
-        keys: dict[str, str] = {}
+        sentences = {name: part["sentence"][:] for name, part in rows.items()}
+        # BERT's own head is in its encoder; where it is not trained every seed draws another one, to no effect here.
+        drawn = head.dense if self.trainable == "head" else None
+        key = key_of_encoder(model, self.tokenizer, self.tokenizer.model_max_length, without=drawn)
+        outputs: dict[str, EncoderOutputs] = {}
         for exact in set(exactly.values()):
-            sentences = {name: rows[name]["sentence"][:] for name in PARTS if exactly[name] == exact}
-            outputs = self._outputs(model, head, [s for texts in sentences.values() for s in texts], exact)
-            found |= {name: outputs.of(texts) for name, texts in sentences.items()}
-            keys |= dict.fromkeys(sentences, outputs.key)
+            names = [name for name in PARTS if exactly[name] == exact]
+            texts = [text for name in names for text in sentences[name]]
+            outputs |= dict.fromkeys(names, self._outputs(model, head, key, texts, exact))
+        found = {name: outputs[name].of(texts) for name, texts in sentences.items()}
         mean, scale = found["train"].mean(0), found["train"].std(0).clamp_min(1e-6)
         tables = {name: _rows(part, (found[name] - mean) / scale) for name, part in rows.items()}
-        key = f"{keys['train'][:16]}{keys['train'][64:]}-{fingerprint(rows['train'])[:16]}"
+        kind = "" if exactly["train"] else "-bf16"
+        key = f"{key[:16]}{kind}-{fingerprint(rows['train'])[:16]}"
         plain = {} if self.trainable == "head" else _by_environment(head, found["test"], tables["test"])
         return Features(
             **tables,
@@ -268,13 +271,11 @@ class TwoStages:
         return model
 
     def _outputs(
-        self, model: Any, head: ClassificationHead, sentences: Sequence[str], exactly: bool
+        self, model: Any, head: ClassificationHead, key: str, sentences: Sequence[str], exactly: bool
     ) -> EncoderOutputs:
         state, length = PartialState(), self.tokenizer.model_max_length
-        # BERT's own head is in its encoder; where it is not trained every seed draws another one, to no effect here.
-        drawn = head.dense if self.trainable == "head" else None
-        key = key_of_encoder(model, self.tokenizer, length, without=drawn) + ("" if exactly else "-bf16")
-        outputs = EncoderOutputs(cache_folder() / "features" / f"{key[:32]}{key[64:]}.safetensors", key)
+        kind = "" if exactly else "-bf16"
+        outputs = EncoderOutputs(cache_folder() / "features" / f"{key[:32]}{kind}.safetensors", f"{key}{kind}")
         with state.main_process_first():
             wanted = sorted(outputs.missing(sentences), key=len)
             if wanted:
@@ -298,7 +299,7 @@ class TwoStages:
     def _fine_tuned(self) -> Any:
         set_seed(self.seed)
         model = load_classifier(self.model_name, self.labels, mean_pooling=self.trainable != "lora")
-        self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, most_tokens(model) or sys.maxsize)
+        cut_to(self.tokenizer, model)
         if self.trainable == "head":
             return model
         part = taken(self.data.train, self.parts["stage one"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +83,11 @@ def load_tokenizer(name: str) -> Any:
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise ValueError(f"The tokenizer of {name} has no vocabulary: save or download the checkpoint again.")
     return tokenizer
+
+
+def cut_to(tokenizer: Any, model: Any) -> None:
+    """Have a tokenizer cut texts to what the model reads, if it does not cut them before."""
+    tokenizer.model_max_length = min(tokenizer.model_max_length, most_tokens(model) or sys.maxsize)
 
 
 def most_tokens(model: Any) -> int | None:
