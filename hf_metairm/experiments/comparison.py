@@ -148,13 +148,17 @@ class Comparison(ABC, Generic[ArgumentsT]):
         return train_run(run, folder, make_trainer, evaluated, overwrite=overwrite, keep_model=True)
 
     def _baseline(self, run: Run) -> dict[str, Any] | None:
-        """What ERM came to on the same data with the same seed, for the cards of the others; it is trained first."""
-        same = ("dataset_config", "seed", *DIGESTS)
+        """For the others' cards, what ERM came to with the same data, model and seed; it is trained first."""
+        if run.settings["algorithm"] == "erm":
+            return None
+        same = (*self.data_and_model(), "dataset_config", "seed", *DIGESTS)
         for result in Store(Path(self.arguments.output_dir)).results():
             of_same = all(result["settings"].get(name) == run.settings.get(name) for name in same)
-            if run.settings["algorithm"] != "erm" and result["name"] == "erm" and of_same:
-                keep = lambda name: name not in ("rows", "majority", "risk")  # noqa: E731
-                return {e: {m: v for m, v in found.items() if keep(m)} for e, found in result["test"].items()}
+            if result["name"] == "erm" and of_same:
+                not_metrics = ("rows", "majority", "risk")
+                return {
+                    e: {m: v for m, v in found.items() if m not in not_metrics} for e, found in result["test"].items()
+                }
         return None
 
     def carry_out(self) -> list[Result]:

@@ -19,7 +19,7 @@ from ..trainer import ALGORITHMS, EnvironmentTrainer
 from .cache import cache_folder
 from .expectation import BOTH, expectation_of
 from .heads import DEFAULTS, head_trainer
-from .measure import by_environment, logits_of, warnings_of
+from .measure import of_a_table
 from .precision import bfloat16_is_faster
 from .run import Result, Run
 from .training import Tell, train_run
@@ -32,7 +32,6 @@ STAGE_ONE = StageOneArguments(
     stage_one_share=0.34, stage_one_batch_size=64, validation_share=0.16, features_bf16=bfloat16_is_faster()
 )
 ENCODER = MINILM
-_silent: Callable[[str], None] = lambda line: None  # noqa: E731
 Measure = Callable[[Any], dict[str, dict[str, float]]]
 
 
@@ -52,7 +51,7 @@ def train_fine_tuned(
     """
     settings = run.settings
     changes = tuple(sorted(settings["dataset_changes"].items()))
-    features, title, measure_test = _features(
+    features, title, judge = _features(
         settings["dataset"], settings["dataset_config"], changes, run.seed, source, tuple(settings["environments"])
     )
     kind = ALGORITHMS[settings["algorithm"]][1]
@@ -72,14 +71,8 @@ def train_fine_tuned(
         return trainer
 
     def measure(trainer: EnvironmentTrainer) -> dict[str, Any]:
-        validation = by_environment(trainer, features.validation)
-        return {
-            "source": title,
-            "rows": len(features.train),
-            "test": measure_test(logits_of(trainer, features.test)),
-            "validation": validation,
-            "warnings": warnings_of(validation, len(features.labels)),
-        }
+        found = of_a_table(trainer, features.validation, features.test, features.labels, judge)
+        return {"source": title, "rows": len(features.train), **found}
 
     result = train_run(run, folder, make_trainer, measure)
     del result["history"]
@@ -104,7 +97,7 @@ def _features(
     data = OwnData(train, test, dataset, groups=train["sentence_id"][:])
     cache_folder().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_folder() / f"{dataset}-{builder.config_id}.lock"):
-        two_stages = TwoStages(data, tokenizer, ENCODER, "all", 0, STAGE_ONE, seed, say=_silent)
+        two_stages = TwoStages(data, tokenizer, ENCODER, "all", 0, STAGE_ONE, seed, say=lambda line: None)
         features = two_stages.features()
     measure = expectation_of(test, builder.CUES, builder.config.label_noise, environments)
     return features, builder.data_source.title, measure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,30 @@ def evaluated(trainer: EnvironmentTrainer) -> dict[str, Any]:
     unseen = [name for name in found if name not in trained_on]
     told = {"warnings": trainer.told} if trainer.told else {}
     return {"test": found, "unseen": unseen, "classes": classes, **told}
+
+
+def of_a_table(
+    trainer: EnvironmentTrainer,
+    validation: TensorRows,
+    test: TensorRows,
+    labels: Sequence[str],
+    judge: Callable[[np.ndarray], dict[str, dict[str, float]]] | None = None,
+) -> dict[str, Any]:
+    """
+    `test` and `validation` by environment, and `warnings`, for the results of a table's runs.
+
+    Args:
+        trainer ([`EnvironmentTrainer`]): with the trained model.
+        validation (`TensorRows`), test (`TensorRows`): what it is measured on.
+        labels (`Sequence[str]`): names of the classes.
+        judge (`Callable`, *optional*): what makes `test` of the test rows' logits; [`by_environment`] by default.
+    """
+    found = by_environment(trainer, validation)
+    return {
+        "test": judge(logits_of(trainer, test)) if judge else by_environment(trainer, test),
+        "validation": found,
+        "warnings": warnings_of(found, len(labels)),
+    }
 
 
 def by_environment(trainer: EnvironmentTrainer, rows: TensorRows) -> dict[str, dict[str, float]]:

@@ -20,7 +20,7 @@ from ..data.textfiles import open_text
 from ..models import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig, ColoredMNISTClassifier, ColoredMNISTConfig
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from .expectation import BOTH, expectation_of
-from .measure import by_environment, logits_of, warnings_of
+from .measure import of_a_table
 from .run import Result, Run
 from .training import Tell, train_run
 
@@ -186,15 +186,8 @@ def train_perceptron(
         return trainer
 
     def measure(trainer: EnvironmentTrainer) -> dict[str, Any]:
-        validation = by_environment(trainer, data.validation)
-        return {
-            "source": data.source,
-            "test": data.measure(logits_of(trainer, data.test))
-            if data.measure
-            else by_environment(trainer, data.test),
-            "validation": validation,
-            "warnings": warnings_of(validation, len(data.labels)),
-        }
+        found = of_a_table(trainer, data.validation, data.test, data.labels, data.measure)
+        return {"source": data.source, **found}
 
     result = train_run(run, folder, make_trainer, measure)
     del result["history"]  # Long, and there are many runs.

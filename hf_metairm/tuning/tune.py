@@ -149,19 +149,19 @@ class _Divided:
 
     def __init__(self, comparison: TextComparison, folder: Path):
         self._comparison, self._folder = comparison, folder
-        self._keys: dict[int, str] = {}
+        self._kept: set[int] = set()
 
     def features(self, seed: int) -> Features:
         """Those of a seed's division."""
         found = self._comparison.two_stages(self._comparison.arguments.dataset_config, seed)[1]
-        if seed not in self._keys:
+        if seed not in self._kept:
             found.save(features_file(self._folder, found.key))
-            self._keys[seed] = found.key
+            self._kept.add(seed)
         return found
 
     def key(self, seed: int) -> str:
         """The key of a seed's features, which are there from now on."""
-        return self._keys[seed] if seed in self._keys else self.features(seed).key
+        return self.features(seed).key
 
 
 def _need_optuna() -> None:
