@@ -114,7 +114,7 @@ class CardDetails:
         examples (`list[str]`, *optional*): inputs that may be published, for the Hub's widget and the card's code:
             sentences, or addresses of pictures.
         baseline (`dict[str, dict[str, float]]`, *optional*): ERM's metrics in each environment, from the same data and
-            budget, to stand beside the algorithm's.
+            model, to stand beside the algorithm's.
     """
 
     language: str | list[str] | None = None

@@ -54,7 +54,7 @@ def results_notes(facts: CardFacts, details: CardDetails, classes: int) -> str:
         majority = "Always naming an environment's most frequent class is right in the last column's share."
         notes.append(chance * (classes > 1) + majority)
     if details.baseline:
-        notes.append("ERM's results are from the same data, model and budget.")
+        notes.append("ERM's results are from the same data and model.")
     if any(map(facts.is_unseen, facts.results)):
         notes.append("**Unseen** environments were evaluated and never trained on.")
     else:
