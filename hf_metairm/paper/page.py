@@ -45,17 +45,17 @@ def write_page(
 
 def _how_to_read(table: Table, found: Mapping[Setting, Sequence[Result]], index: str) -> str:
     """What the figures are; where they are expectations, what is a sample in them."""
-    link = f"Published results are oracle results: [all tables, and what the figures are]({index})."
+    tables = f"[all tables, and what the figures are]({index})"
     if not table.expectation:
-        return link
+        return f"Published results are oracle results: {tables}."
     tested = [result["test"].values() for results in found.values() for result in results]
     rows = {values["rows"] for environments in tested for values in environments}
     return (
-        f"{link} A test environment is the expectation over label noise and mark here, so that nothing is drawn: the "
-        f"bracket is the standard error over the {' or '.join(map(str, sorted(rows)))} sentences. The interval is "
-        f"mean ± 1.96 √(se² + sd²/seeds), for other sentences and other seeds; with few seeds that differ much it is "
-        f"a little too narrow. The published figures are of another protocol, with environments that are drawn and "
-        f"settings chosen in view of the unseen one."
+        f"Among {tables}. A test environment is the expectation over label noise and mark here, so that nothing is "
+        f"drawn: the bracket is the standard error over the {' or '.join(map(str, sorted(rows)))} sentences. The "
+        f"interval is mean ± 1.96 √(se² + sd²/seeds), for other sentences and other seeds; with few seeds that differ "
+        f"much it is a little too narrow. What is published is of another protocol, with environments that are drawn "
+        f"and settings chosen in view of the unseen one, and does not compare."
     )
 
 
@@ -117,7 +117,8 @@ def _differences(table: Table, folder: Path) -> list[str]:
     remark, notes = folder / "remarks" / f"{table.name}.md", Path("notes") / f"{table.name}.md"
     parts = [remark.read_text(encoding="utf-8").strip()] if remark.is_file() else []
     parts += [f"[Notes on this table]({notes.as_posix()})"] if (folder / notes).is_file() else []
-    return ["## Ours and the published results", *parts] if parts else []
+    title = "## Ours and the published results" if table.published else "## What to make of it"
+    return [title, *parts] if parts else []
 
 
 def _peers(table: Table) -> list[str]:
