@@ -3,26 +3,29 @@ Gradients of objectives over environments, in plain PyTorch.
 
 Start with [`meta_gradient`] (`meta_objective.py`), or with [`gradient_of_objective`] (`risk_objective.py`) for an
 objective of the risks alone. `risks` says what a risk is and how parts of a batch add up to it; `std_loss` holds the
-weights that σ gives each meta-loss; `oracles` evaluates a risk away from the model's own parameters; `kinds`, `exact`
-and `finite_difference` are the kinds of Hessian-vector product; `processes` is what changes when several processes
-share the batch.
+weights that σ gives each meta-loss; `oracles` evaluates a risk away from the model's own parameters; `kinds` says what
+a kind of meta-gradient is, and `unrolled`, `exact`, `finite_difference` and `crossed_difference` hold them;
+`processes` is what changes when several processes share the batch.
 """
 
+from .crossed_difference import CrossedDifference
 from .exact import Exact
 from .finite_difference import SCHEMES, FiniteDifference
-from .kinds import KINDS, FirstOrder, Kind, Linearization
+from .kinds import KINDS, Kind
 from .meta_objective import REDUCTIONS, MetaGradient, check_model, meta_gradient
 from .pairs import draw_pairs
 from .parameters import is_elsewhere, trainable_parameters
 from .risk_objective import RiskObjectiveGradient, gradient_of_objective
 from .risks import Evaluation, Part, Parts, Risk, as_parts
 from .std_loss import StdLoss
+from .unrolled import FirstOrder, Linearization, Unrolled
 
 
 __all__ = [
     "KINDS",
     "REDUCTIONS",
     "SCHEMES",
+    "CrossedDifference",
     "Evaluation",
     "Exact",
     "FiniteDifference",
@@ -35,6 +38,7 @@ __all__ = [
     "Risk",
     "RiskObjectiveGradient",
     "StdLoss",
+    "Unrolled",
     "as_parts",
     "check_model",
     "draw_pairs",

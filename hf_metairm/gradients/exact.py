@@ -10,20 +10,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .kinds import KINDS, Kind, Linearization
+from .kinds import KINDS
 from .oracles import SwappingOracle
 from .parameters import Vector, add_, differentiate, divide_
 from .replay import Randomness, buffers_kept
 from .risks import Environment, Part
+from .unrolled import Linearization, Unrolled
 
 
+# Up to so many parameters, trained or not, a step is short and a graph small enough for double backward.
+SMALL = 10_000_000
 # Models whose graph was looked at, which is done once.
 _LOOKED_AT: WeakSet[nn.Module] = WeakSet()
 MEND = "Use meta_gradient='finite_difference', which needs only ordinary backward passes."
 
 
 @KINDS.register("exact")
-class Exact(Kind[SwappingOracle]):
+class Exact(Unrolled[SwappingOracle]):
     """
     Double backward. With one part the graph of the gradient is kept until the product is taken; with several it is
     built anew for each of them, dropout masks included, so that only one part's graph is ever alive.
@@ -48,6 +51,17 @@ class Exact(Kind[SwappingOracle]):
                     "it on with the argument {\"use_reentrant\": False}, or use meta_gradient='finite_difference'."
                 )
 
+    @classmethod
+    def fits(cls, model: nn.Module) -> bool:
+        """Whether the model is small, and has a second derivative as far as that can be seen."""
+        if sum(p.numel() for p in model.parameters()) > SMALL:
+            return False
+        try:
+            cls().check(model)
+        except ValueError:
+            return False
+        return True
+
     def linearize(self, oracle: SwappingOracle, environment: Environment, point: Vector) -> Linearization:
         """The gradient with its graph, or the means to build it once more."""
         parts = oracle.batches[environment]
@@ -55,7 +69,8 @@ class Exact(Kind[SwappingOracle]):
         randomness = Randomness(leaves[0].device)
         graph: Vector | None = None
         if len(parts) == 1:
-            value, graph = _gradient_with_graph(oracle, parts[0], leaves)
+            with oracle.drawing(environment):
+                value, graph = _gradient_with_graph(oracle, parts[0], leaves)
             risk, gradient = value.detach(), [g.detach() for g in graph]
             if oracle.loss_scale != 1.0 or oracle.processes.count > 1:
                 # What follows writes into the gradient, and double backward still needs the one in the graph.
@@ -71,7 +86,7 @@ class Exact(Kind[SwappingOracle]):
                 kept, graph = graph, None
                 return _double_backward(oracle, kept, leaves, vector)
             total: Vector | None = None
-            with randomness.replayed(), buffers_kept(oracle.processes.module):
+            with randomness.replayed(), buffers_kept(oracle.processes.module), oracle.drawing(environment):
                 for part in parts:
                     again = _gradient_with_graph(oracle, part, leaves)[1]
                     total = add_(total, _double_backward(oracle, again, leaves, vector))

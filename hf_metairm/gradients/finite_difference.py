@@ -7,18 +7,20 @@ import math
 import torch
 from torch import nn
 
-from .kinds import KINDS, Kind, Linearization
+from .exact import Exact
+from .kinds import KINDS, Kind
 from .oracles import Oracle
-from .parameters import Vector, trainable_parameters
+from .parameters import Vector, norm, trainable_parameters
 from .replay import Randomness, buffers_kept
 from .risks import Environment
+from .unrolled import Linearization, Unrolled
 
 
 SCHEMES = ("forward", "central")
 
 
 @KINDS.register("finite_difference")
-class FiniteDifference(Kind[Oracle]):
+class FiniteDifference(Unrolled[Oracle]):
     """
     Differences of ordinary gradients along u = v/‖v‖: forward, (∇R(θ + εu) − ∇R(θ)) ‖v‖/ε, which costs one gradient
     more, or central, (∇R(θ + εu) − ∇R(θ − εu)) ‖v‖/2ε, which costs two. Every one of them draws the same dropout masks
@@ -29,11 +31,13 @@ class FiniteDifference(Kind[Oracle]):
         """A known scheme, and parameters that are fine enough."""
         if self.scheme not in SCHEMES:
             raise ValueError(f"Unknown finite-difference scheme {self.scheme!r}: use one of {', '.join(SCHEMES)}.")
-        if any(torch.finfo(p.dtype).bits < 32 for p in trainable_parameters(model)):
-            raise ValueError(
-                "Parameters in half precision are too coarse for finite differences: keep them in float32 and use "
-                "bf16 or fp16 autocast, or choose meta_gradient='exact'."
-            )
+        refuse_half_precision(model)
+
+    def reference(self, model: nn.Module) -> Kind | None:
+        """For the forward difference: double backward where the model is small and has it, else the central one."""
+        if self.scheme == "central":
+            return None
+        return Exact() if Exact.fits(model) else FiniteDifference("central", self.compute_dtype)
 
     def linearize(self, oracle: Oracle, environment: Environment, point: Vector) -> Linearization:
         """The gradient, and one or two more of them once v is known."""
@@ -45,20 +49,29 @@ class FiniteDifference(Kind[Oracle]):
                 return oracle.joint_gradient(environment, point, vector, scale)[1]
 
         def product(vector: Vector) -> Vector:
-            norm = _norm(vector)
-            if not norm > 0:
+            length = norm(vector)
+            if not length > 0:
                 return [torch.zeros_like(v) for v in vector]
             step = step_size(self.compute_dtype or point[0].dtype, self.scheme)
-            ahead = gradient_again(vector, step / norm)
+            ahead = gradient_again(vector, step / length)
             if self.scheme == "forward":
                 torch._foreach_sub_(ahead, gradient)
-                torch._foreach_mul_(ahead, norm / step)
+                torch._foreach_mul_(ahead, length / step)
                 return ahead
-            torch._foreach_sub_(ahead, gradient_again(vector, -step / norm))
-            torch._foreach_mul_(ahead, norm / (2 * step))
+            torch._foreach_sub_(ahead, gradient_again(vector, -step / length))
+            torch._foreach_mul_(ahead, length / (2 * step))
             return ahead
 
         return Linearization(risk, gradient, product)
+
+
+def refuse_half_precision(model: nn.Module) -> None:
+    """Raise `ValueError` for parameters between which a difference of gradients is mostly rounding."""
+    if any(torch.finfo(p.dtype).bits < 32 for p in trainable_parameters(model)):
+        raise ValueError(
+            "Parameters in half precision are too coarse for finite differences: keep them in float32 and use "
+            "bf16 or fp16 autocast, or choose meta_gradient='exact'."
+        )
 
 
 def step_size(dtype: torch.dtype, scheme: str) -> float:
@@ -79,8 +92,3 @@ def step_size(dtype: torch.dtype, scheme: str) -> float:
         return 0.03 if scheme == "forward" else 0.06
     eps = torch.finfo(dtype).eps
     return math.sqrt(eps) if scheme == "forward" else eps ** (1 / 3)
-
-
-def _norm(vector: Vector) -> float:
-    norm = torch.nn.utils.get_total_norm(vector)
-    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)

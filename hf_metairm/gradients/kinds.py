@@ -1,38 +1,16 @@
-"""How the Hessian-vector product of the inner step is computed: one class a kind of meta-gradient."""
+"""The kinds of meta-gradient: one class each, registered under the name that settings and results use."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..registry import Registry
-from .oracles import InPlaceOracle, Oracle
-from .parameters import Vector
-from .risks import Environment
-
-
-@dataclass
-class Linearization:
-    """
-    R_e(θ), ∇R_e(θ) and v ↦ H_e(θ) v, all over the rows of all processes.
-
-    Args:
-        risk (`Tensor`): a scalar.
-        gradient (list of `Tensor`): shaped like the parameters.
-        hessian_times (`Callable`): maps v to H v; to be called once.
-    """
-
-    risk: Tensor
-    gradient: Vector
-    hessian_times: Callable[[Vector], Vector]
-
-
-OracleT = TypeVar("OracleT", bound=Oracle)
+from .oracles import InPlaceOracle
+from .problem import Found, OracleT, Problem
 
 
 class Kind(ABC, Generic[OracleT]):
@@ -45,7 +23,11 @@ class Kind(ABC, Generic[OracleT]):
             parameters' own if `None`.
     """
 
-    oracle: ClassVar[type[Oracle]] = InPlaceOracle
+    oracle: ClassVar[type] = InPlaceOracle
+    both_ways: ClassVar[bool] = False
+    """Whether with (i, j) the pair (j, i) must be drawn, too."""
+    one_mask: ClassVar[bool] = False
+    """Whether an environment's rows draw the same dropout masks at θ and at every θ'."""
 
     def __init__(self, scheme: str = "forward", compute_dtype: torch.dtype | None = None):
         self.scheme = scheme
@@ -54,19 +36,16 @@ class Kind(ABC, Generic[OracleT]):
     def check(self, model: nn.Module) -> None:
         """Raise `ValueError` for a model that this kind cannot be right for."""
 
+    def check_objective(self, inner_steps: int, same_environment: bool) -> None:
+        """Raise `ValueError` for an objective that this kind cannot be right for."""
+
     @abstractmethod
-    def linearize(self, oracle: OracleT, environment: Environment, point: Vector) -> Linearization:
-        """The risk of an environment at `point`, with its gradient and its Hessian."""
+    def differentiate(self, problem: Problem[OracleT]) -> Found:
+        """The gradient of the objective, with the losses it is made of."""
+
+    def reference(self, model: nn.Module) -> Kind | None:
+        """A more precise kind, against which this one's error is measured; `None` where there is none to measure."""
+        return None
 
 
 KINDS: Registry[type[Kind]] = Registry("kind of meta-gradient")
-
-
-@KINDS.register("first_order")
-class FirstOrder(Kind[Oracle]):
-    """The Hessian taken for zero: what is left of the objective's gradient is first-order meta-learning."""
-
-    def linearize(self, oracle: Oracle, environment: Environment, point: Vector) -> Linearization:
-        """The gradient alone."""
-        risk, gradient = oracle.joint_gradient(environment, point)
-        return Linearization(risk, gradient, lambda vector: [torch.zeros_like(v) for v in vector])

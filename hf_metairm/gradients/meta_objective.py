@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,9 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .kinds import KINDS, Kind, Linearization
+from .kinds import KINDS, Kind
 from .pairs import PairTable, draw_pairs
-from .parameters import Vector, add_, trainable_parameters
+from .parameters import relative_distance, trainable_parameters
+from .problem import Found, Problem
 from .processes import Processes
 from .replay import Randomness, buffers_kept
 from .risks import Risk, as_parts
@@ -35,6 +35,8 @@ class MetaGradient:
         meta_losses (`Mapping[tuple, Tensor]`): L_ij = R_j(θ'_i) for each ordered pair (i, j); their `matrix` has all.
         deviation (`Tensor`): σ, the population standard deviation of the meta-losses (of their running means, where
             `std_loss` keeps them).
+        error (`Tensor`, *optional*): how far the gradient is from that of a more precise kind, relative to the latter;
+            where it was asked for, and there is one.
     """
 
     gradients: list[Tensor]
@@ -43,6 +45,7 @@ class MetaGradient:
     risks: dict[Any, Tensor]
     meta_losses: PairTable
     deviation: Tensor
+    error: Tensor | None = None
 
 
 def meta_gradient(
@@ -61,21 +64,23 @@ def meta_gradient(
     generator: torch.Generator | None = None,
     loss_scale: float = 1.0,
     compute_dtype: torch.dtype | None = None,
+    measure_error: bool = False,
 ) -> MetaGradient:
     r"""
     The gradient of the meta-IRM objective (Bae, Choi & Lee 2021, arXiv 2103.12947)
 
         J(θ) = Σ_i Σ_{j≠i} R_j(θ'_i) + λσ,   θ'_i = θᵀ of θᵗ⁺¹ = θᵗ − α ∇R_i(θᵗ), θ⁰ = θ,
 
-    without a graph through the inner loop: with w_ij = dJ/dL_ij (see [`StdLoss`]), for each i
+    without a graph through the inner loop: the kinds say how ([`Unrolled`], [`CrossedDifference`]). Memory does not
+    grow with the number of environments beyond three. The model's parameters and their `.grad` are left as they were,
+    also when an exception passes through. Under DDP or FSDP2 every process calls this with its own rows, and every
+    process gets the gradient of the joint batch.
 
-        v ← Σ_j w_ij ∇R_j(θ'_i);   for t = T−1 … 0: v ← v − α H_i(θᵗ) v;   ∇J = Σ_i v.
-
-    One inner environment is worked on at a time and its graph dropped before the next, so memory does not grow with
-    the number of environments. Where an inner environment has several outer ones and λ > 0, the meta-losses are
-    evaluated once more, ahead of their gradients, to know σ. The model's parameters and their `.grad` are left as they
-    were, also when an exception passes through. Under DDP or FSDP2 every process calls this with its own rows, and
-    every process gets the gradient of the joint batch.
+    With `measure_error` the gradient is computed once more by a more precise kind, on the same rows with the same
+    dropout masks: by double backward where the model has no more than ten million parameters and a second derivative,
+    else by the central difference, which is off by some 1e-4 itself (some percent under half-precision autocast).
+    This costs E(E − 1) + E gradients and E Hessian products, about two more steps, and the memory of such a step
+    beside the gradient that was found. So the error is that of the whole gradient and no estimate.
 
     Args:
         model (`nn.Module`): as it is trained, in its DDP wrapper where it has one.
@@ -87,7 +92,8 @@ def meta_gradient(
         inner_learning_rate (`float`, *optional*, defaults to 0.1): α.
         inner_steps (`int`, *optional*, defaults to 1): T.
         kind (`str`, *optional*, defaults to `"exact"`): how the Hessian-vector product is computed: `"exact"` (double
-            backward), `"finite_difference"` (of ordinary gradients) or `"first_order"` (dropped).
+            backward), `"finite_difference"` (of ordinary gradients), `"crossed_difference"` (of those that are there
+            anyway; for one inner step, α small and other environments) or `"first_order"` (dropped).
         scheme (`str`, *optional*, defaults to `"forward"`): of the finite difference, `"forward"` or `"central"`.
         outer_environments (`int` or `"all"`, *optional*, defaults to `"all"`): how many outer environments to draw for
             each inner one. Their sum is scaled to stay an unbiased estimate of the sum over all pairs.
@@ -100,107 +106,53 @@ def meta_gradient(
         loss_scale (`float`, *optional*, defaults to 1.0): see [`Oracle`]; the result does not depend on it.
         compute_dtype (`torch.dtype`, *optional*): the dtype of autocast where `risk` computes under it; the step of
             the finite difference is chosen by it. The parameters' own if `None`.
+        measure_error (`bool`, *optional*, defaults to `False`): whether to measure the relative error of a
+            `"crossed_difference"` or a forward `"finite_difference"`.
 
     Returns:
         [`MetaGradient`]
 
     Raises:
         ValueError: an unknown `kind`, `scheme` or `reduction`, too few environments, no trainable parameter, or a
-            model that this kind of meta-gradient cannot be right for.
+            model or an objective that this kind of meta-gradient cannot be right for.
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"There is no reduction {reduction!r}: use {' or '.join(REDUCTIONS)}.")
     how: Kind = KINDS.get_or_refuse(kind)(scheme, compute_dtype)
     check_model(model, how)
+    how.check_objective(inner_steps, same_environment)
     std_loss = StdLoss() if std_loss is None else std_loss
-    pairs = draw_pairs(sorted(batches), outer_environments, same_environment, generator)
+    pairs = draw_pairs(sorted(batches), outer_environments, same_environment, generator, how.both_ways)
     processes = Processes(model)
     parameters = trainable_parameters(processes.module)
-    oracle = how.oracle(processes, parameters, risk, as_parts(batches, processes.count), loss_scale)
-
-    def adapt(i: Any) -> tuple[list[Linearization], Vector]:
-        """R_i's derivatives at θ⁰ … θᵀ⁻¹, and θᵀ⁻¹ itself; θ'_i is one step along the last gradient from there."""
-        point = oracle.theta
-        steps: list[Linearization] = []
-        for step in range(inner_steps):
-            if step > 0:
-                gradient = steps[-1].gradient
-                point = [torch.add(p.detach(), g, alpha=-inner_learning_rate) for p, g in zip(point, gradient)]
-            steps.append(how.linearize(oracle, i, point))
-        return steps, point
-
-    def survey() -> PairTable:
-        """w_ij of every pair, from a first pass over the meta-losses alone that leaves no trace."""
-        table: PairTable | None = None
-        with Randomness(parameters[0].device).replayed(), buffers_kept(processes.module):
-            for i, outer in pairs.items():
-                steps, point = adapt(i)
-                for j in outer:
-                    loss = oracle.loss(j, point, steps[-1].gradient, -inner_learning_rate)
-                    processes.add([loss])
-                    table = PairTable(list(pairs), loss.dtype, loss.device, math.nan) if table is None else table
-                    table[i, j] = std_loss.observe((i, j), loss)
-                del steps, point
-        assert table is not None
-        a, b = std_loss.mix(sum_weight)
-        table.matrix.mul_(b).add_(a)
-        return table
-
+    parts = as_parts(batches, processes.count)
     drawn = sum(len(outer) for outer in pairs.values())
     published = len(pairs) if same_environment else len(pairs) * (len(pairs) - 1)  # terms of the sum
     sum_weight = (2 if reduction == "mean" else published) / drawn
-    # w_ij depends on σ, which is not known before the last pair is evaluated. Where each i has one j,
-    # w_ij = a + b x_ij is a factor of the whole v_i, and Σ v_i and Σ x_ij v_i can be mixed at the end. Else σ is
-    # computed first, in a pass of its own: one vector goes through each Hessian, and memory stays flat.
-    two_passes = std_loss.weight != 0 and drawn > len(pairs)
-    weights: PairTable | None = None
-    plain: Vector | None = None
-    weighted: Vector | None = None
-    risks: dict[Any, Tensor] = {}
-    meta_losses: PairTable | None = None
-    std_loss.start(drawn)
-    try:
-        if two_passes:
-            weights = survey()
-        for i, outer in pairs.items():
-            steps, point = adapt(i)
-            risks[i] = steps[0].risk
-            vector: Vector | None = None
-            for j in outer:
-                loss, gradient = oracle.gradient(j, point, steps[-1].gradient, -inner_learning_rate)
-                processes.add([loss])
-                first = meta_losses is None
-                if meta_losses is None:
-                    meta_losses = PairTable(list(pairs), loss.dtype, loss.device, math.nan)
-                meta_losses[i, j] = loss
-                if weights is not None:
-                    torch._foreach_mul_(gradient, weights[i, j])
-                else:
-                    x = std_loss.observe((i, j), loss)
-                vector = add_(vector, gradient)
-                del gradient
-            assert vector is not None
-            processes.add_gradients(vector)
-            while steps:
-                torch._foreach_add_(vector, steps.pop().hessian_times(vector), alpha=-inner_learning_rate)
-            if std_loss.weight != 0 and not two_passes and not first:  # The first x_ij of all is 0.
-                weighted = add_(weighted, vector, x)
-            plain = add_(plain, vector)
-            del vector, point
-    finally:
-        oracle.close()
+    masks: dict[Any, Randomness] | None = {} if how.one_mask else None
 
-    assert plain is not None
-    assert meta_losses is not None
-    if not two_passes:
-        a, b = std_loss.mix(sum_weight)
-        for k, p in enumerate(plain):
-            p.mul_(a)
-            if weighted is not None:
-                p.addcmul_(weighted[k], b)
+    def differentiate(how: Kind, weights: PairTable | None = None) -> tuple[Found, list[bool]]:
+        oracle = how.oracle(processes, parameters, risk, parts, loss_scale, masks)
+        try:
+            problem = Problem(oracle, pairs, std_loss, sum_weight, inner_learning_rate, inner_steps, weights)
+            return how.differentiate(problem), oracle.used
+        finally:
+            oracle.close()
+
+    start = Randomness(parameters[0].device)
+    found, used = differentiate(how)
+    reference = how.reference(processes.module) if measure_error else None
+    error = None
+    if reference is not None:
+        # The same draws and the same weights, so that the two differ by how they compute and by nothing else.
+        with start.replayed(), buffers_kept(processes.module):
+            error = relative_distance(found.gradient, differentiate(reference, found.weights)[0].gradient)
+        processes.add([error.div_(processes.count)])  # Alike on every process to the last bit.
     deviation = std_loss.deviation()
-    objective = (sum_weight * meta_losses.matrix.nansum() + std_loss.weight * deviation) / std_loss.divisor
-    return MetaGradient(plain, processes.any(oracle.used), objective, risks, meta_losses, deviation)
+    objective = (sum_weight * found.meta_losses.matrix.nansum() + std_loss.weight * deviation) / std_loss.divisor
+    return MetaGradient(
+        found.gradient, processes.any(used), objective, found.risks, found.meta_losses, deviation, error
+    )
 
 
 def check_model(model: nn.Module, kind: Kind) -> None:

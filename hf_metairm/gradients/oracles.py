@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from .parameters import Places, Vector, add_, dense, differentiate, divide_, note_elsewhere
 from .processes import Processes, reshard
+from .replay import Randomness, buffers_kept
 from .risks import Environment, Parts, Risk
 
 
@@ -24,6 +27,8 @@ class Oracle(ABC):
         batches (`Mapping`): for each environment its parts, see [`~hf_metairm.gradients.risks.Part`].
         loss_scale (`float`): what the loss is multiplied by before each backward pass and the gradient divided by
             after it, so that float16 gradients do not underflow.
+        masks (`dict`, *optional*): if given, every evaluation of an environment draws the same dropout masks and only
+            the first moves batch-norm statistics; the state of the random generators is kept here.
     """
 
     def __init__(
@@ -33,12 +38,14 @@ class Oracle(ABC):
         risk: Risk,
         batches: Parts,
         loss_scale: float = 1.0,
+        masks: dict[Environment, Randomness] | None = None,
     ):
         self.processes = processes
         self.parameters = parameters
         self.risk = risk
         self.batches = batches
         self.loss_scale = loss_scale
+        self.masks = masks
         self.used = [False] * len(parameters)
         """For each parameter whether any risk depends on it."""
 
@@ -72,10 +79,23 @@ class Oracle(ABC):
         self.processes.add_gradients(gradient)
         return risk, gradient
 
+    @contextmanager
+    def drawing(self, environment: Environment) -> Iterator[None]:
+        """Around an evaluation of an environment: draw the masks that it drew before, where it is to."""
+        if self.masks is None:
+            yield
+        elif environment not in self.masks:
+            self.masks[environment] = Randomness(self.parameters[0].device)
+            yield
+        else:
+            with self.masks[environment].replayed(), buffers_kept(self.processes.module):
+                yield
+
     @torch.no_grad()
     def _loss_here(self, environment: Environment) -> Tensor:
         parts = self.batches[environment]
-        return torch.stack([self.risk(self.processes.module, part.inputs) * part.weight for part in parts]).sum()
+        with self.drawing(environment):
+            return torch.stack([self.risk(self.processes.module, part.inputs) * part.weight for part in parts]).sum()
 
 
 class InPlaceOracle(Oracle):
@@ -108,17 +128,28 @@ class InPlaceOracle(Oracle):
                 torch.add(base[k], direction[k], alpha=scale, out=parameter.detach())
 
     def gradient(
-        self, environment: Environment, base: Vector, direction: Vector | None = None, scale: float = 0.0
+        self,
+        environment: Environment,
+        base: Vector,
+        direction: Vector | None = None,
+        scale: float = 0.0,
+        into: Vector | None = None,
     ) -> tuple[Tensor, Vector]:
-        """R_e and ∇R_e at base + scale · direction, over this process's rows."""
+        """
+        R_e and ∇R_e at base + scale · direction, over this process's rows; `into`, a gradient found before, takes the
+        new one in: their sum is what is returned, and no second vector is needed.
+        """
         self.move(base, direction, scale)
-        for parameter in self.parameters:
-            parameter.grad = None
+        for k, parameter in enumerate(self.parameters):
+            parameter.grad = None if into is None or not self.used[k] else into[k]
+            if parameter.grad is not None and self.loss_scale != 1.0:
+                parameter.grad.mul_(self.loss_scale)
         risk = torch.zeros((), device=self.parameters[0].device)
-        for part in self.batches[environment]:
-            loss = self.risk(self.processes.module, part.inputs) * part.weight
-            (loss * (self.loss_scale * self.processes.backward_scale)).backward()
-            risk = risk + loss.detach()
+        with self.drawing(environment):
+            for part in self.batches[environment]:
+                loss = self.risk(self.processes.module, part.inputs) * part.weight
+                (loss * (self.loss_scale * self.processes.backward_scale)).backward()
+                risk = risk + loss.detach()
         gradient = dense([p.grad for p in self.parameters], self.parameters, self.used)
         for parameter in self.parameters:
             parameter.grad = None
@@ -162,7 +193,7 @@ class SwappingOracle(Oracle):
         point = self.point(base, direction, scale)
         risk = torch.zeros((), device=point[0].device)
         gradient: Vector | None = None
-        with self.places.taken_by(point):
+        with self.places.taken_by(point), self.drawing(environment):
             for part in self.batches[environment]:
                 loss = self.risk(self.processes.module, part.inputs) * part.weight
                 gradient = add_(gradient, differentiate(loss * self.loss_scale, point, self.used))

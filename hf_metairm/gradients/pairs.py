@@ -17,10 +17,14 @@ def draw_pairs(
     outer_environments: int | Literal["all"] = "all",
     same_environment: bool = False,
     generator: torch.Generator | None = None,
+    both_ways: bool = False,
 ) -> dict[Any, list[Any]]:
     """
     For each inner environment i the outer environments j on which θ'_i is judged: all others, or `outer_environments`
-    of them drawn without replacement, or i itself (the ablation `same_environment`).
+    of them drawn without replacement, or i itself (the ablation `same_environment`). With `both_ways` j has i where i
+    has j, and every pair is still as likely as any other: the environments stand in a circle in an order drawn anew,
+    and each has its neighbours, and the one opposite where the number is odd. Where the number of environments is odd,
+    too, one of them has one more.
 
     Raises:
         ValueError: fewer than two environments, or fewer others than are to be drawn.
@@ -37,6 +41,17 @@ def draw_pairs(
             f"outer_environments={outer_environments} of {len(environments) - 1} other environments cannot be drawn: "
             f'use a number from 1 to {len(environments) - 1}, or "all".'
         )
+    if both_ways:
+        circle = [environments[k] for k in torch.randperm(len(environments), generator=generator).tolist()]
+        count, half = len(circle), len(circle) // 2
+        steps = [(k, d) for k in range(count) for d in range(1, outer_environments // 2 + 1)]
+        steps += [(k, half) for k in range(count - half)] if outer_environments % 2 else []
+        drawn: dict[Any, list[Any]] = {i: [] for i in environments}
+        for k, d in steps:
+            i, j = circle[k], circle[(k + d) % count]
+            drawn[i].append(j)
+            drawn[j].append(i)
+        return drawn
     return {
         i: [js[k] for k in torch.randperm(len(js), generator=generator)[:outer_environments].tolist()]
         for i, js in others.items()

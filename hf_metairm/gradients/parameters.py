@@ -111,6 +111,19 @@ def add_(total: Vector | None, part: Vector, scale: Tensor | None = None) -> Vec
     return total
 
 
+def norm(vector: Vector) -> float:
+    """‖v‖ over all parameters together."""
+    total = torch.nn.utils.get_total_norm(vector)
+    return float(total.full_tensor() if hasattr(total, "full_tensor") else total)
+
+
+def relative_distance(found: Vector, reference: Vector) -> Tensor:
+    """‖found − reference‖ / ‖reference‖, a scalar; `reference` is overwritten."""
+    length = norm(reference)
+    torch._foreach_sub_(reference, found)
+    return torch.tensor(norm(reference) / length if length != 0 else 0.0, device=found[0].device)
+
+
 def divide_(vector: Vector, divisor: float) -> Vector:
     """vector / divisor, in place."""
     if divisor != 1.0:
