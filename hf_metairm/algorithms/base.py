@@ -73,8 +73,8 @@ class Algorithm(ABC):
     paper: ClassVar[str | None] = None
     tags: ClassVar[tuple[str, ...]] = ()
     gentler: ClassVar[str] = "a lower learning rate"
-    state_name: ClassVar[str] = ""
-    without_state: ClassVar[str] = "start anew"
+    state_name: str = ""
+    without_state: str = "start anew"
     Settings: ClassVar[type[AlgorithmSettings]] = AlgorithmSettings
 
     def __init__(self, settings: Any, environments: Sequence[str]):

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections import ChainMap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 
-from ..gradients import KINDS, REDUCTIONS, SCHEMES, Parts, Risk, StdLoss, check_model, meta_gradient
+from ..gradients import (
+    AUTO,
+    KINDS,
+    REDUCTIONS,
+    SCHEMES,
+    SMALL_ALPHA,
+    Choice,
+    Parts,
+    Risk,
+    StdLoss,
+    check_model,
+    choose_kind,
+    meta_gradient,
+)
 from .base import Algorithm, Step, StepGradient, algorithm, aligned
 from .description import Description
 from .settings import (
@@ -29,6 +44,13 @@ from .settings import (
 
 logger = logging.getLogger(__name__)
 _WARNED_OF: WeakSet[nn.Module] = WeakSet()
+# What the setting takes: any kind, also one that is registered later.
+CHOICES: ChainMap[str, Any] = ChainMap(KINDS, {AUTO: choose_kind})
+# Above this relative error a meta-gradient is warned of, and one that was chosen by itself is replaced.
+TOO_FAR_OFF = 0.1
+FAR_OFF = "crossed differences were too far off at the first step"
+# Of the state: whether crossed differences stand (1) or not (0); −1 where that is not known.
+CROSSED = "crossed_differences"
 
 
 @dataclass
@@ -41,9 +63,15 @@ class MetaIRMSettings(AlgorithmSettings):
             α, the step size of the adaptation to one environment.
         inner_steps (`int`, *optional*, defaults to 1):
             T, the number of those steps.
-        meta_gradient (`str`, *optional*, defaults to `"exact"`):
+        meta_gradient (`str`, *optional*, defaults to `"auto"`):
             How the Hessian-vector product is computed: `"exact"` by double backward, `"finite_difference"` from
-            ordinary gradients, or `"first_order"`, which drops it.
+            ordinary gradients, `"crossed_difference"` from those that are there anyway (for small α), or
+            `"first_order"`, which drops it. `"auto"` takes `"exact"` for models of up to ten million parameters,
+            `"crossed_difference"` for α up to 0.02 on larger ones unless it is more than 10 % off at the first step,
+            and else `"finite_difference"`.
+        meta_gradient_check_steps (`int`, *optional*, defaults to 500):
+            On the first step and every so many, measure how far a crossed or forward difference is off, which is
+            logged as `meta_gradient_error` and costs about two more steps; 0 for never.
         finite_difference_scheme (`str`, *optional*, defaults to `"forward"`):
             `"forward"` (one gradient more) or `"central"` (two, and more exact).
         outer_environments (`int` or `"all"`, *optional*, defaults to `"all"`):
@@ -66,8 +94,11 @@ class MetaIRMSettings(AlgorithmSettings):
     inner_learning_rate: float = field(default=0.1, metadata={"help": "Step size of the inner loop (α)."})
     inner_steps: int = field(default=1, metadata={"help": "Steps of the inner loop (T)."})
     meta_gradient: str = field(
-        default="exact",
-        metadata={"help": "How the Hessian-vector product is computed.", "choices": KINDS},
+        default=AUTO,
+        metadata={"help": "How the Hessian-vector product is computed.", "choices": CHOICES},
+    )
+    meta_gradient_check_steps: int = field(
+        default=500, metadata={"help": "Every so many steps, measure the meta-gradient's error; 0 for never."}
     )
     finite_difference_scheme: str = field(
         default="forward",
@@ -124,8 +155,12 @@ class MetaIRMSettings(AlgorithmSettings):
         positive(self, "inner_learning_rate")
         if self.inner_steps < 1:
             raise wrong(self, "inner_steps", "a whole number from 1 on")
-        if self.meta_gradient not in KINDS:
-            raise wrong(self, "meta_gradient", f"one of {', '.join(KINDS)}")
+        if self.meta_gradient not in CHOICES:
+            raise wrong(self, "meta_gradient", f"one of {', '.join(CHOICES)}")
+        if self.meta_gradient in KINDS:
+            KINDS[self.meta_gradient]().check_objective(self.inner_steps, self.same_environment)
+        if self.meta_gradient_check_steps < 0:
+            raise wrong(self, "meta_gradient_check_steps", "a number of steps, or 0 for never")
         if self.finite_difference_scheme not in SCHEMES:
             raise wrong(self, "finite_difference_scheme", f"one of {', '.join(SCHEMES)}")
         if self.meta_loss_reduction not in REDUCTIONS:
@@ -151,8 +186,9 @@ class MetaIRMSettings(AlgorithmSettings):
 class MetaIRM(Algorithm):
     """
     Meta-learned invariant risk minimization, the whole objective and its second-order gradient; see
-    [`~hf_metairm.gradients.meta_gradient`]. Logged: `meta_loss_mean` and `meta_loss_std` (σ). The running means of the
-    meta-losses (`std_loss_momentum`) are part of every checkpoint.
+    [`~hf_metairm.gradients.meta_gradient`]. Logged: `meta_loss_mean`, `meta_loss_std` (σ) and, at steps where it is
+    measured, `meta_gradient_error`. The running means of the meta-losses (`std_loss_momentum`) are part of every
+    checkpoint, and so is what the first step's error decided (`meta_gradient="auto"`).
     """
 
     title = "meta-IRM"
@@ -171,12 +207,18 @@ class MetaIRM(Algorithm):
     def __init__(self, settings: Any, environments: Sequence[str]):
         super().__init__(settings, environments)
         self.std_loss = StdLoss(momentum=settings.std_loss_momentum, environments=self.environments)
+        self._choice: Choice | None = None
+        self._stands: bool | None = None  # Whether its error on the first batch let a provisional choice stand.
+        self._warned = False
+        if settings.std_loss_momentum == 0:
+            self.state_name = "choice of meta_gradient"
+            self.without_state = "start anew, or resume with the meta_gradient that it was trained with"
 
     def check(self, model: nn.Module, share: int) -> None:
         """A model that the kind of meta-gradient can be right for."""
-        settings = self.settings
-        check_model(model, KINDS[settings.meta_gradient](settings.finite_difference_scheme))
-        kinked = settings.meta_gradient == "finite_difference" and any(isinstance(m, nn.ReLU) for m in model.modules())
+        kind = self._chosen(model).kind
+        check_model(model, KINDS[kind](self.settings.finite_difference_scheme))
+        kinked = kind == "finite_difference" and any(isinstance(m, nn.ReLU) for m in model.modules())
         if kinked and model not in _WARNED_OF:
             _WARNED_OF.add(model)
             logger.warning(
@@ -190,13 +232,17 @@ class MetaIRM(Algorithm):
         self.std_loss.weight, self.std_loss.divisor = annealed_weight(
             s.std_loss_weight, step.number, s.penalty_anneal_steps
         )
+        if self._choice is None:
+            self._take(self._chosen(model))
+        assert self._choice is not None
+        every = s.meta_gradient_check_steps
         found = meta_gradient(
             model,
             risk,
             batches,
             inner_learning_rate=s.inner_learning_rate,
             inner_steps=s.inner_steps,
-            kind=s.meta_gradient,
+            kind=self._choice.kind,
             scheme=s.finite_difference_scheme,
             outer_environments=s.outer_environments,
             same_environment=s.same_environment,
@@ -206,13 +252,50 @@ class MetaIRM(Algorithm):
             generator=torch.Generator().manual_seed(step.seed * 1_000_003 + step.number),
             loss_scale=step.loss_scale,
             compute_dtype=step.compute_dtype,
+            measure_error=every > 0 and (step.number % every == 0 or self._choice.provisional),
         )
-        return StepGradient(
-            [g if used else None for g, used in zip(found.gradients, found.used)],
-            found.objective,
-            found.risks,
-            {"meta_loss_mean": found.meta_losses.matrix.nanmean(), "meta_loss_std": found.deviation},
-        )
+        logs = {"meta_loss_mean": found.meta_losses.matrix.nanmean(), "meta_loss_std": found.deviation}
+        # Not where fp16 overflowed: that step is left out anyway.
+        if found.error is not None and math.isfinite(error := float(found.error)):
+            logs["meta_gradient_error"] = found.error
+            self._judge(error, step)
+        gradients = [g if used else None for g, used in zip(found.gradients, found.used)]
+        return StepGradient(gradients, found.objective, found.risks, logs)
+
+    def _chosen(self, model: nn.Module) -> Choice:
+        """The kind that the settings name, or the one for this model."""
+        s = self.settings
+        if s.meta_gradient != AUTO:
+            return Choice(s.meta_gradient, "")
+        choice = choose_kind(model, s.inner_learning_rate, s.inner_steps, s.same_environment)
+        if not choice.provisional or s.meta_gradient_check_steps == 0 or self._stands is None:
+            return replace(choice, provisional=choice.provisional and s.meta_gradient_check_steps > 0)
+        return replace(choice, provisional=False) if self._stands else Choice("finite_difference", FAR_OFF)
+
+    def _take(self, choice: Choice) -> None:
+        self._choice = choice
+        if choice.because:
+            logger.info("meta_gradient is %r: %s.", choice.kind, choice.because)
+
+    def _judge(self, error: float, step: Step) -> None:
+        """What follows from the meta-gradient's relative error."""
+        assert self._choice is not None
+        if self._choice.provisional:
+            self._stands = error <= TOO_FAR_OFF
+            if self._stands:
+                self._choice = replace(self._choice, provisional=False)
+            else:
+                self._take(Choice("finite_difference", f"{FAR_OFF} ({error:.0%})"))
+        elif error > TOO_FAR_OFF and not self._warned:
+            self._warned = True
+            kind = self._choice.kind
+            other = "meta_gradient='finite_difference'"
+            if kind == "finite_difference":
+                other = "finite_difference_scheme='central', or meta_gradient='exact' where the model has ReLUs"
+            logger.warning(
+                f"The meta-gradient ({kind}) is {error:.0%} off at step {step.number} (meta_gradient_error): use a "
+                f"smaller inner_learning_rate than {self.settings.inner_learning_rate:g}, or {other}."
+            )
 
     def divisor(self, step: Step) -> float:
         """λ of this step, or 1 if that is larger."""
@@ -229,9 +312,12 @@ class MetaIRM(Algorithm):
         if s.meta_loss_reduction == "mean":
             pairs = f"(2/n) {pairs}"
             drawn += " n is the number of meta-losses in a step."
-        kind = s.meta_gradient.replace("_", " ")
-        if s.meta_gradient == "finite_difference":
+        taken = self._choice.kind if self._choice else s.meta_gradient
+        kind = taken.replace("_", " ")
+        if taken == "finite_difference":
             kind += f" ({s.finite_difference_scheme})"
+        if s.meta_gradient == AUTO and taken != AUTO:
+            kind += ", chosen by the model's size and α"
         running = (
             f" σ's gradient is taken from running means of the meta-losses with momentum {s.std_loss_momentum:g}."
             if s.std_loss_momentum
@@ -251,14 +337,27 @@ class MetaIRM(Algorithm):
 
     @property
     def has_state(self) -> bool:
-        """Where there are running means."""
-        return self.settings.std_loss_momentum > 0
+        """Where there are running means, or a choice that the first step's error decides."""
+        return self.settings.std_loss_momentum > 0 or self._may_cross
+
+    @property
+    def _may_cross(self) -> bool:
+        """Whether a model could be large enough for crossed differences to be chosen, as far as settings say."""
+        s = self.settings
+        once = s.inner_steps == 1 and not s.same_environment and s.inner_learning_rate <= SMALL_ALPHA
+        return s.meta_gradient == AUTO and s.meta_gradient_check_steps > 0 and once
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The running means of the meta-losses, where there are any."""
-        return self.std_loss.state_dict() if self.has_state else {}
+        """The running means of the meta-losses, and whether crossed differences stand, where there is such a thing."""
+        state = self.std_loss.state_dict() if self.settings.std_loss_momentum > 0 else {}
+        if self._may_cross:
+            state[CROSSED] = torch.tensor(-1 if self._stands is None else int(self._stands))
+        return state
 
     def load_state_dict(self, state: dict[str, Tensor], environments: Sequence[str]) -> None:
-        """Put the running means back; those of a pair with an environment that is new start anew."""
-        known = {name: aligned(values, environments, self.environments) for name, values in state.items()}
+        """Put the state back; running means of a pair with an environment that is new start anew."""
+        stands = int(state.get(CROSSED, -1))
+        self._stands = None if stands < 0 else bool(stands)
+        means = {name: values for name, values in state.items() if name != CROSSED}
+        known = {name: aligned(values, environments, self.environments) for name, values in means.items()}
         self.std_loss.load_state_dict(known, self.environments)

@@ -4,10 +4,11 @@ Gradients of objectives over environments, in plain PyTorch.
 Start with [`meta_gradient`] (`meta_objective.py`), or with [`gradient_of_objective`] (`risk_objective.py`) for an
 objective of the risks alone. `risks` says what a risk is and how parts of a batch add up to it; `std_loss` holds the
 weights that σ gives each meta-loss; `oracles` evaluates a risk away from the model's own parameters; `kinds` says what
-a kind of meta-gradient is, and `unrolled`, `exact`, `finite_difference` and `crossed_difference` hold them;
-`processes` is what changes when several processes share the batch.
+a kind of meta-gradient is, `unrolled`, `exact`, `finite_difference` and `crossed_difference` hold them, and `choice`
+says which one is taken where nobody does; `processes` is what changes when several processes share the batch.
 """
 
+from .choice import AUTO, SMALL_ALPHA, Choice, choose_kind
 from .crossed_difference import CrossedDifference
 from .exact import Exact
 from .finite_difference import SCHEMES, FiniteDifference
@@ -22,9 +23,12 @@ from .unrolled import FirstOrder, Linearization, Unrolled
 
 
 __all__ = [
+    "AUTO",
     "KINDS",
     "REDUCTIONS",
     "SCHEMES",
+    "SMALL_ALPHA",
+    "Choice",
     "CrossedDifference",
     "Evaluation",
     "Exact",
@@ -41,6 +45,7 @@ __all__ = [
     "Unrolled",
     "as_parts",
     "check_model",
+    "choose_kind",
     "draw_pairs",
     "gradient_of_objective",
     "is_elsewhere",

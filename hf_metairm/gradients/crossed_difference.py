@@ -9,8 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .exact import Exact
-from .finite_difference import FiniteDifference, refuse_half_precision
+from .finite_difference import references_for, refuse_half_precision
 from .kinds import KINDS, Kind
 from .oracles import InPlaceOracle
 from .pairs import Pair, PairTable
@@ -111,9 +110,9 @@ class CrossedDifference(Kind[InPlaceOracle]):
                 p.addcmul_(weighted[k], b)
         return Found(plain, {e: risks[e] for e in names}, tables[0], problem.weights_from(tables[1]))
 
-    def reference(self, model: nn.Module) -> Kind:
-        """Double backward where the model is small enough and has it, else the central difference."""
-        return Exact() if Exact.fits(model) else FiniteDifference("central", self.compute_dtype)
+    def references(self, model: nn.Module) -> list[Kind]:
+        """Double backward where the model is small and has it, else the central difference."""
+        return references_for(model, self.compute_dtype)
 
 
 class _Kept(dict[Any, Vector]):

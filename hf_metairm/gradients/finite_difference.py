@@ -33,11 +33,9 @@ class FiniteDifference(Unrolled[Oracle]):
             raise ValueError(f"Unknown finite-difference scheme {self.scheme!r}: use one of {', '.join(SCHEMES)}.")
         refuse_half_precision(model)
 
-    def reference(self, model: nn.Module) -> Kind | None:
+    def references(self, model: nn.Module) -> list[Kind]:
         """For the forward difference: double backward where the model is small and has it, else the central one."""
-        if self.scheme == "central":
-            return None
-        return Exact() if Exact.fits(model) else FiniteDifference("central", self.compute_dtype)
+        return [] if self.scheme == "central" else references_for(model, self.compute_dtype)
 
     def linearize(self, oracle: Oracle, environment: Environment, point: Vector) -> Linearization:
         """The gradient, and one or two more of them once v is known."""
@@ -63,6 +61,12 @@ class FiniteDifference(Unrolled[Oracle]):
             return ahead
 
         return Linearization(risk, gradient, product)
+
+
+def references_for(model: nn.Module, compute_dtype: torch.dtype | None) -> list[Kind]:
+    """What differences of gradients are measured against: see [`Kind.references`]."""
+    exact: list[Kind] = [Exact()] if Exact.fits(model) else []
+    return [*exact, FiniteDifference("central", compute_dtype)]
 
 
 def refuse_half_precision(model: nn.Module) -> None:

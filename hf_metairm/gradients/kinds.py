@@ -43,9 +43,9 @@ class Kind(ABC, Generic[OracleT]):
     def differentiate(self, problem: Problem[OracleT]) -> Found:
         """The gradient of the objective, with the losses it is made of."""
 
-    def reference(self, model: nn.Module) -> Kind | None:
-        """A more precise kind, against which this one's error is measured; `None` where there is none to measure."""
-        return None
+    def references(self, model: nn.Module) -> list[Kind]:
+        """More precise kinds: the first of them that runs tells how far this one is off. None where none is needed."""
+        return []
 
 
 KINDS: Registry[type[Kind]] = Registry("kind of meta-gradient")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from .choice import AUTO, choose_kind
 from .kinds import KINDS, Kind
 from .pairs import PairTable, draw_pairs
 from .parameters import relative_distance, trainable_parameters
@@ -93,7 +94,8 @@ def meta_gradient(
         inner_steps (`int`, *optional*, defaults to 1): T.
         kind (`str`, *optional*, defaults to `"exact"`): how the Hessian-vector product is computed: `"exact"` (double
             backward), `"finite_difference"` (of ordinary gradients), `"crossed_difference"` (of those that are there
-            anyway; for one inner step, α small and other environments) or `"first_order"` (dropped).
+            anyway; for one inner step, α small and other environments) or `"first_order"` (dropped); `"auto"` takes
+            what [`choose_kind`] says.
         scheme (`str`, *optional*, defaults to `"forward"`): of the finite difference, `"forward"` or `"central"`.
         outer_environments (`int` or `"all"`, *optional*, defaults to `"all"`): how many outer environments to draw for
             each inner one. Their sum is scaled to stay an unbiased estimate of the sum over all pairs.
@@ -118,6 +120,8 @@ def meta_gradient(
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"There is no reduction {reduction!r}: use {' or '.join(REDUCTIONS)}.")
+    if kind == AUTO:
+        kind = choose_kind(model, inner_learning_rate, inner_steps, same_environment).kind
     how: Kind = KINDS.get_or_refuse(kind)(scheme, compute_dtype)
     check_model(model, how)
     how.check_objective(inner_steps, same_environment)
@@ -141,12 +145,18 @@ def meta_gradient(
 
     start = Randomness(parameters[0].device)
     found, used = differentiate(how)
-    reference = how.reference(processes.module) if measure_error else None
     error = None
-    if reference is not None:
+    if measure_error and (references := how.references(processes.module)):
         # The same draws and the same weights, so that the two differ by how they compute and by nothing else.
         with start.replayed(), buffers_kept(processes.module):
-            error = relative_distance(found.gradient, differentiate(reference, found.weights)[0].gradient)
+            for number, reference in enumerate(references, 1):
+                try:
+                    precise = differentiate(reference, found.weights)[0].gradient
+                    break
+                except ValueError:  # Double backward met an operation that has none.
+                    if number == len(references):
+                        raise
+        error = relative_distance(found.gradient, precise)
         processes.add([error.div_(processes.count)])  # Alike on every process to the last bit.
     deviation = std_loss.deviation()
     objective = (sum_weight * found.meta_losses.matrix.nansum() + std_loss.weight * deviation) / std_loss.divisor

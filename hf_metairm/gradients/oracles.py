@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -27,8 +27,8 @@ class Oracle(ABC):
         batches (`Mapping`): for each environment its parts, see [`~hf_metairm.gradients.risks.Part`].
         loss_scale (`float`): what the loss is multiplied by before each backward pass and the gradient divided by
             after it, so that float16 gradients do not underflow.
-        masks (`dict`, *optional*): if given, every evaluation of an environment draws the same dropout masks and only
-            the first moves batch-norm statistics; the state of the random generators is kept here.
+        masks (`dict`, *optional*): if given, every evaluation of an environment draws the same dropout masks; the
+            state of the random generators is kept here.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Oracle(ABC):
             self.masks[environment] = Randomness(self.parameters[0].device)
             yield
         else:
-            with self.masks[environment].replayed(), buffers_kept(self.processes.module):
+            with self.masks[environment].replayed():
                 yield
 
     @torch.no_grad()
@@ -115,6 +115,13 @@ class InPlaceOracle(Oracle):
     def theta(self) -> Vector:
         """A copy of θ."""
         return self._theta
+
+    @contextmanager
+    def drawing(self, environment: Environment) -> Iterator[None]:
+        """With masks drawn again, batch-norm statistics are left alone: here no graph needs them as they are."""
+        again = self.masks is not None and environment in self.masks
+        with super().drawing(environment), buffers_kept(self.processes.module) if again else nullcontext():
+            yield
 
     @torch.no_grad()
     def move(self, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> None:

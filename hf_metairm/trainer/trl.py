@@ -21,7 +21,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from ..algorithms.meta_irm import MetaIRMSettings
 from ..cards.facts import CardDetails
-from ..gradients import is_elsewhere
+from ..gradients import AUTO, choose_kind, is_elsewhere
 from .algorithms import MetaIRMTrainer
 from .settings import EnvironmentSettings
 
@@ -164,7 +164,7 @@ def score_from_logits(model: Any, settings: Any) -> None:
 
     @functools.wraps(type(model).forward)  # `generate` looks at the signature.
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
-        exact = getattr(settings, "meta_gradient", None) == "exact" and torch.is_grad_enabled()
+        exact = torch.is_grad_enabled() and _takes_second_derivatives(model, settings)
         if not (fused_lm_head and (exact or fine)):
             return fused(*args, fused_lm_head=fused_lm_head, **kwargs)
         labels, shifted = kwargs.pop("labels", None), kwargs.pop("shift_labels", None)
@@ -177,6 +177,13 @@ def score_from_logits(model: Any, settings: Any) -> None:
         return scored
 
     model.forward = types.MethodType(forward, model)
+
+
+def _takes_second_derivatives(model: Any, settings: Any) -> bool:
+    if getattr(settings, "meta_gradient", None) != AUTO:
+        return getattr(settings, "meta_gradient", None) == "exact"
+    choice = choose_kind(model, settings.inner_learning_rate, settings.inner_steps, settings.same_environment)
+    return choice.kind == "exact"
 
 
 def _scored(logits: Tensor, labels: Tensor) -> Any:

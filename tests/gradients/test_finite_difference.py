@@ -68,7 +68,7 @@ def test_checkpointing_and_sdpa_equal_exact_without_them():
     assert relative_error(ours, exact) < 2e-3
 
 
-@pytest.mark.parametrize("kind", ["exact", "finite_difference", "first_order"])
+@pytest.mark.parametrize("kind", ["exact", "finite_difference", "crossed_difference", "first_order"])
 def test_loss_scale_changes_nothing(kind):
     model, risk, batches = make("bert")
     plain, scaled = (
@@ -92,7 +92,7 @@ def test_bf16_autocast(kind, bound):
     assert relative_error(ours, reference) < (bound or 0.05)
 
 
-@pytest.mark.parametrize("kind", ["finite_difference", "first_order"])
+@pytest.mark.parametrize("kind", ["finite_difference", "crossed_difference", "first_order"])
 def test_compiled_model_gives_what_the_plain_one_gives(kind):
     model, risk, batches = make("mlp")
     plain = meta_gradient(model, risk, batches, kind=kind).gradients
