@@ -55,8 +55,7 @@ def choose_kind(
     if inner_learning_rate > SMALL_ALPHA:
         return Choice(
             "finite_difference",
-            f"inner_learning_rate={inner_learning_rate:g} is above {SMALL_ALPHA}, where crossed differences are too far "
-            "off",
+            f"inner_learning_rate={inner_learning_rate:g} is above {SMALL_ALPHA}, too large for crossed differences",
         )
     because = f"inner_learning_rate={inner_learning_rate:g} is small, and the model has {size}"
     return Choice("crossed_difference", because, provisional=True)

@@ -24,6 +24,7 @@ from tests.trainer.toys import sentences
 CASES = {
     "forward": ("meta-irm", {"meta_gradient": "finite_difference"}),
     "central": ("meta-irm", {"meta_gradient": "finite_difference", "finite_difference_scheme": "central"}),
+    "crossed": ("meta-irm", {"meta_gradient": "crossed_difference", "inner_learning_rate": 0.02}),
     "first_order": ("meta-irm", {"meta_gradient": "first_order"}),
     "erm": ("erm", {}),
 }

@@ -25,6 +25,7 @@ def main(file: Path) -> None:
     for name, options in {
         "forward": {"kind": "finite_difference"},
         "central": {"kind": "finite_difference", "scheme": "central"},
+        "crossed": {"kind": "crossed_difference", "inner_learning_rate": 0.02, "measure_error": True},
         "first_order": {"kind": "first_order"},
     }.items():
         joint = meta_gradient(small_bert().double().eval(), bert_risk, whole, std_loss=StdLoss(2.0), **options)
@@ -38,6 +39,8 @@ def main(file: Path) -> None:
         full = [g.full_tensor() for g in sharded.gradients]
         after = [p.full_tensor() for p in trainable_parameters(model)]
         found[name] = relative_error(full, joint.gradients)
+        if joint.error is not None:
+            found[f"{name} error"] = [float(joint.error), float(sharded.error)]
         found[f"{name} objective"] = abs(float(sharded.objective - joint.objective))
         found[f"{name} restored"] = all(map(torch.equal, before, after))
     try:

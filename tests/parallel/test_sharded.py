@@ -18,9 +18,13 @@ def test_sharded_parameters_give_the_gradient_of_the_joint_batch(tmp_path):
     assert found["processes"] == 2
     # Forward and central carry their own truncation error, the same on one process up to rounding divided by ε.
     assert found["first_order"] < 1e-12
+    assert found["crossed"] < 1e-12
+    # Exact is the measure on one process, the central difference where the parameters are sharded.
+    one, two = found["crossed error"]
+    assert abs(one - two) < 1e-2 * one
     assert found["central"] < 1e-8
     assert found["forward"] < 1e-6
-    for name in ("forward", "central", "first_order"):
+    for name in ("forward", "central", "crossed", "first_order"):
         assert found[f"{name} objective"] < 1e-12
         assert found[f"{name} restored"]
     assert "finite_difference" in found["exact"]
@@ -32,7 +36,7 @@ def test_trainer_under_accelerates_fsdp2_trains_what_one_process_trains(tmp_path
         folder.mkdir()
         launch("tests.parallel.sharded_trainer_worker", str(folder), processes=int(folder.name))
     start = small_bert().double().state_dict()
-    for name, bound in {"forward": 1e-5, "central": 1e-7, "first_order": 1e-12, "erm": 1e-12}.items():
+    for name, bound in {"forward": 1e-5, "central": 1e-7, "crossed": 1e-11, "first_order": 1e-12, "erm": 1e-12}.items():
         one, two = (torch.load(folder / f"{name}.pt") for folder in folders)
         assert one.keys() == two.keys() == start.keys()
         way, expected = ([state[k] - start[k] for k in start] for state in (two, one))

@@ -24,6 +24,7 @@ KINDS = {
     "exact": {"meta_gradient": "exact"},
     "forward": {"meta_gradient": "finite_difference"},
     "central": {"meta_gradient": "finite_difference", "finite_difference_scheme": "central"},
+    "crossed": {"meta_gradient": "crossed_difference", "inner_learning_rate": 0.02},
     "first_order": {"meta_gradient": "first_order"},
 }
 
@@ -44,6 +45,7 @@ def cases():
         suffix = f"E{environments}-accumulate{accumulation}"
         for kind, fields in KINDS.items():
             fields = {**fields, "std_loss_weight": 5.0, "std_loss_momentum": 0.5, "inner_steps": environments - 1}
+            fields |= {"inner_steps": 1} if kind == "crossed" else {}
             yield f"meta-irm-{kind}-{suffix}", "meta-irm", environments, accumulation, fields
         # Three environments are enough for the baselines, and leave each a batch that `unbiased_penalty` can halve.
         for name, (algorithm, fields) in BASELINES.items() if environments == 3 else ():
@@ -57,6 +59,8 @@ def cases():
         yield f"{task}-{algorithm}-accumulate{accumulation}", algorithm, 2, accumulation, fields
     yield "meta-irm-draws", "meta-irm", 3, 1, {"environments_per_batch": 2}
     yield "meta-irm-outer", "meta-irm", 3, 1, {"outer_environments": "1"}
+    crossed = {"outer_environments": "1", "meta_gradient": "crossed_difference", "inner_learning_rate": 0.02}
+    yield "meta-irm-crossed-outer", "meta-irm", 4, 1, crossed
     yield "v-rex-draws", "v-rex", 3, 1, {"environments_per_batch": 2, "penalty_weight": 5.0, "penalty_momentum": 0.5}
     yield "group-dro-draws", "group-dro", 3, 1, {"environments_per_batch": 2, "group_dro_step_size": 0.3}
 
@@ -93,7 +97,7 @@ def main(folder: Path) -> None:
         found = trainer.evaluate()
         metrics[name] = {k: v for k, v in found.items() if "accuracy" in k}
         metrics[name]["log"] = [
-            {k: v for k, v in entry.items() if k == "loss" or k.startswith(("risk", "meta", "irm", "rex", "weight"))}
+            {k: v for k, v in entry.items() if k == "loss" or k.startswith(("risk", "meta_loss", "irm", "rex", "weight"))}
             for entry in trainer.state.log_history
             if "loss" in entry
         ]
