@@ -3,11 +3,11 @@ The Hessian product of `exact` in two ways: double backward, and reverse over fo
 
     python benchmarks/reverse_over_forward.py [--rounds N] [--rows N] [--tokens N]
 
-One whole meta-IRM step each (E = 2, λ = 1, α = 0.1) of the 22M-parameter encoder with eager attention, in a process of
-its own, in turns. Reverse over forward computes the inner gradient with an ordinary pass and, v being known, ∇(∇R · v)
-as the gradient of the tangent of a dual forward pass. Appends a line a process to
-`docs/benchmarks/reverse_over_forward.jsonl` and prints the medians: seconds on the clock and of the processor, the
-highest resident set above that of the loaded model, and the relative error against double backward.
+First H v of single operations in float64, by the gradient of a jvp (under `torch.func`, and with plain dual numbers)
+against double backward. Then one whole meta-IRM step (E = 2, λ = 1, α = 0.1) of the 22M-parameter encoder with eager
+attention, each way in a process of its own, in turns: seconds on the clock and of the processor, the highest resident
+set above that of the loaded model, and the relative error against double backward. Every result is a line of
+`docs/benchmarks/reverse_over_forward.jsonl`; the medians are printed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 import torch.autograd.forward_ad as forward_ad
-from torch import nn
 
 
 ROOT = Path(__file__).parent.parent
@@ -46,15 +46,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def risk(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """
-    The mean cross-entropy by `logsumexp`: the forward derivative of `log_softmax`, and so of `cross_entropy`, writes in
-    place what a backward pass through it needs, and PyTorch refuses (2.13: "modified by an inplace operation").
-    """
-    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    return (logits.logsumexp(-1) - logits.gather(-1, batch["labels"][:, None])[:, 0]).mean()
-
-
 def reverse_over_forward() -> type:
     """`Exact`, but for the Hessian product."""
     from hf_metairm.gradients import Exact, Linearization
@@ -66,14 +57,18 @@ def reverse_over_forward() -> type:
             risk, gradient = oracle.joint_gradient(environment, point)
 
             def product(vector: list[torch.Tensor]) -> list[torch.Tensor]:
-                leaves = [nn.Parameter(p.detach()) for p in point]
-                with forward_ad.dual_level():
-                    duals = [forward_ad.make_dual(p, v) for p, v in zip(leaves, vector)]
-                    with oracle.places.taken_by(duals):
-                        (part,) = oracle.batches[environment]
-                        tangent = forward_ad.unpack_dual(oracle.risk(oracle.processes.module, part.inputs)).tangent
-                    found = torch.autograd.grad(tangent * part.weight, leaves, allow_unused=True)
-                return [torch.zeros_like(p) if g is None else g for g, p in zip(found, leaves)]
+                (part,) = oracle.batches[environment]
+
+                def risk_at(leaves: list[torch.Tensor]) -> torch.Tensor:
+                    with oracle.places.taken_by(leaves):
+                        return oracle.risk(oracle.processes.module, part.inputs) * part.weight
+
+                def slope_at(leaves: list[torch.Tensor]) -> torch.Tensor:
+                    return torch.func.jvp(risk_at, (leaves,), (vector,))[1]
+
+                # Under torch.func alone: with plain dual numbers the forward derivatives of softmax and log_softmax
+                # write in place what the backward pass through them needs.
+                return torch.func.grad(slope_at)([p.detach() for p in point])
 
             return Linearization(risk, gradient, product)
 
@@ -83,7 +78,7 @@ def reverse_over_forward() -> type:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own: one step to warm up, then those that are timed."""
     from meta_step_child import _peak, _relative_error, _start_of_peak
-    from meta_step_settings import Setting, make_batches, make_model
+    from meta_step_settings import Setting, make_batches, make_model, risk
 
     from hf_metairm.gradients import KINDS, meta_gradient
 
@@ -112,12 +107,51 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+OPERATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "linear": lambda x: (x @ torch.ones(4, 5, dtype=x.dtype)).pow(3).sum(),
+    "tanh": lambda x: x.tanh().sum(),
+    "gelu": lambda x: torch.nn.functional.gelu(x).sum(),
+    "softmax": lambda x: x.softmax(-1).pow(3).sum(),
+    "cross_entropy": lambda x: torch.nn.functional.cross_entropy(x, torch.tensor([0, 1, 1])),
+    "layer_norm": lambda x: torch.nn.functional.layer_norm(x, (4,)).pow(3).sum(),
+}
+
+
+def of_operations() -> Iterator[dict[str, Any]]:
+    """The relative error of H v of each operation, or the first line of PyTorch's refusal."""
+    torch.manual_seed(0)
+    for name, function in OPERATIONS.items():
+        x, v = torch.randn(2, 3, 4, dtype=torch.float64)
+        expected = torch.autograd.functional.vhp(function, x, v)[1]
+
+        def by_torch_func(x: torch.Tensor, v: torch.Tensor = v, function: Any = function) -> torch.Tensor:
+            return torch.func.grad(lambda p: torch.func.jvp(function, (p,), (v,))[1])(x)
+
+        def by_dual_numbers(x: torch.Tensor, v: torch.Tensor = v, function: Any = function) -> torch.Tensor:
+            leaf = x.clone().requires_grad_()
+            with forward_ad.dual_level():
+                tangent = forward_ad.unpack_dual(function(forward_ad.make_dual(leaf, v))).tangent
+            return torch.autograd.grad(tangent, leaf)[0]
+
+        row: dict[str, Any] = {"operation": name}
+        for way in (by_torch_func, by_dual_numbers):
+            try:
+                row[way.__name__] = float((way(x) - expected).norm() / expected.norm())
+            except RuntimeError as error:
+                row[way.__name__] = str(error).partition(":")[0]
+        yield row
+
+
 def main() -> None:
     """Let both have their turns, and print the medians."""
     args = parse_arguments()
     if args.child:
         print(json.dumps(measure(args)))
         return
+    torch.set_num_threads(args.threads)
+    for row in of_operations():
+        _keep(row)
+        print(*row.values(), sep=", ")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(args.rounds):
@@ -131,12 +165,16 @@ def main() -> None:
                     sys.exit(done.stderr[-3000:])
                 row = {"way": way, "round": number, "rows": args.rows, "tokens": args.tokens, "threads": args.threads}
                 rows.append({**row, **json.loads(done.stdout.strip().splitlines()[-1])})
-                with RAW.open("a") as file:
-                    print(json.dumps(rows[-1]), file=file)
+                _keep(rows[-1])
     for way in WAYS:
         own = [row for row in rows if row["way"] == way]
         words = [f"{name} {median(r[name] for r in own):.3g}" for name in own[-1] if name.endswith(("seconds", "mb"))]
         print(f"{way}: {', '.join(words)}")
+
+
+def _keep(row: dict[str, Any]) -> None:
+    with RAW.open("a") as file:
+        print(json.dumps(row), file=file)
 
 
 if __name__ == "__main__":
