@@ -2,12 +2,14 @@
 Time and peak memory of one meta-IRM step: a plain ERM step, ours, and the peers that do the same update.
 
     python benchmarks/meta_step.py --peer_python PEERS_VENV/bin/python [--settings …] [--variants …] [--rounds N]
+    python benchmarks/meta_step.py --device cuda
+    python benchmarks/meta_step.py --profile --settings minilm_e2_8x128
 
 Every measurement runs in a process of its own. The variants of a setting take turns, round after round, so that a
 machine that slows down slows all of them down. One line per finished child is appended to
-`docs/benchmarks/meta_step.jsonl`; what is there is not measured again, unless it failed or the machine was busy with
-something else. The table `meta_step.md` and the picture `meta_step.png` beside it are made anew at the end, or alone
-by `--report`.
+`docs/benchmarks/meta_step.jsonl` (`meta_step_cuda.jsonl` for a GPU); what is there is not measured again, unless it
+failed or the machine was busy with something else. The table `meta_step.md` and the picture `meta_step.png` beside it
+are made anew at the end, or alone by `--report`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from meta_step_settings import OVERHEAD, PEERS, SETTINGS
+from meta_step_settings import DEFAULT_SETTINGS, OVERHEAD, PEERS, SETTINGS
 
 
 ROOT = Path(__file__).parent.parent
@@ -35,16 +37,20 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__.split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     variants = sorted({variant for setting in SETTINGS.values() for variant in setting.variants})
-    parser.add_argument("--settings", "--setting", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--settings", "--setting", nargs="+", choices=SETTINGS, default=DEFAULT_SETTINGS)
     parser.add_argument("--variants", nargs="+", choices=variants, default=variants)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each variant has its turn")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each variant has its turn")
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a turn, after one to warm up")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch, in every process")
     parser.add_argument("--timeout", type=float, default=1800, help="of a child, in seconds")
     parser.add_argument(
         "--busy", type=float, default=0.3, help="measure again where other processes kept more cores busy than this"
     )
-    parser.add_argument("--peer_python", help="interpreter of requirements-peers.txt; without it no peer is measured")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--peer_python", default=sys.executable, help="interpreter that has the peers, see requirements-peers.txt"
+    )
+    parser.add_argument("--profile", action="store_true", help="instead, what share of a step no matrix product takes")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks", help="folder of the results")
     parser.add_argument("--report", action="store_true", help="measure nothing, make the table and the picture anew")
     parser.add_argument("--child", nargs=2, metavar=("SETTING", "VARIANT"), help=argparse.SUPPRESS)
@@ -58,16 +64,23 @@ def run_child(args: argparse.Namespace) -> dict[str, Any]:
 
     setting, variant = args.child
     if variant == "reference":
-        return meta_step_child.save_reference(setting, args.threads, args.reference)
-    return meta_step_child.measure(setting, variant, args.steps, args.threads, args.reference)
+        return meta_step_child.save_reference(setting, args.threads, args.device, args.reference)
+    if args.profile:
+        import meta_step_profile
+
+        return meta_step_profile.profile(setting, variant, args.threads, args.device)
+    return meta_step_child.measure(setting, variant, args.steps, args.threads, args.device, args.reference)
 
 
 def start_child(args: argparse.Namespace, setting: str, variant: str, reference: Path) -> dict[str, Any]:
     """Run a child and return what it printed, or `error` with the last line of what it complained of."""
-    python = args.peer_python if variant in PEERS else sys.executable
+    python = args.peer_python if variant in PEERS and variant != "all_graphs" else sys.executable
     command = [python, __file__, "--child", setting, variant, "--reference", str(reference)]
-    command += ["--steps", str(args.steps), "--threads", str(args.threads)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command += ["--steps", str(args.steps), "--threads", str(args.threads), "--device", args.device]
+    command += ["--profile"] if args.profile else []
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    if args.device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=args.timeout)
     except subprocess.TimeoutExpired:
@@ -79,19 +92,32 @@ def start_child(args: argparse.Namespace, setting: str, variant: str, reference:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def missing(args: argparse.Namespace) -> set[str]:
+    """The peers that are asked for and not there, each named in a sentence."""
+    found = set()
+    for peer in sorted(set(args.variants) & set(PEERS)):
+        look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({PEERS[peer]!r}) is None)"
+        if subprocess.run([args.peer_python, "-c", look], capture_output=True).returncode:
+            print(f"{peer} is not installed for {args.peer_python} and is left out.", flush=True)
+            found.add(peer)
+    return found
+
+
 def measure(args: argparse.Namespace, raw: Path) -> None:
     """Let every variant of every setting have its turns, but for those whose results are there."""
     done = {
         (row["setting"], row["variant"], row["round"])
         for row in read(raw)
-        if "error" not in row and row["others"] <= args.busy
+        if "error" not in row and row.get("others", 0.0) <= args.busy
     }
+    left_out = missing(args)
     turns = [
         (setting, number, variant)
         for setting in args.settings
         for number in range(args.rounds)
         for variant in SETTINGS[setting].variants
-        if variant in args.variants and (variant not in PEERS or args.peer_python)
+        if setting != OVERHEAD or args.device == "cpu"
+        if variant in args.variants and variant not in left_out
     ]
     with tempfile.TemporaryDirectory() as folder:
         for count, (setting, number, variant) in enumerate(turns, 1):
@@ -101,12 +127,16 @@ def measure(args: argparse.Namespace, raw: Path) -> None:
                 continue
             print(start, end=" ", flush=True)
             reference = Path(folder) / f"{setting}.pt"
-            if setting != OVERHEAD and not reference.exists():
+            if setting != OVERHEAD and not args.profile and not reference.exists():
                 failure = start_child(args, setting, "reference", reference).get("error")
                 if failure:
                     sys.exit(f"the reference gradient failed: {failure}")
             row = {"setting": setting, "variant": variant, "round": number, "threads": args.threads}
-            row |= {"processor": platform.machine(), **start_child(args, setting, variant, reference)}
+            row |= {
+                "processor": platform.machine(),
+                "device": args.device,
+                **start_child(args, setting, variant, reference),
+            }
             with raw.open("a") as file:
                 print(json.dumps(row), file=file)
             print(describe(row), flush=True)
@@ -116,6 +146,8 @@ def describe(row: dict[str, Any]) -> str:
     """A result in a few words."""
     if "error" in row:
         return f"failed: {row['error']}"
+    if "matrix_products" in row:
+        return f"{row['matrix_products']:.1%} in matrix products, {row['attention']:.1%} in attention"
     text = f"{row['seconds']:.3f} s, {row['memory_mb']:.0f} MB"
     if "relative_error" in row:
         text += f", relative error {row['relative_error']:.1e}"
@@ -139,12 +171,16 @@ def main() -> None:
     # So that a child does not outlive a parent that is told to end, and disturb what is measured next.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args.output.mkdir(parents=True, exist_ok=True)
-    raw = args.output / "meta_step.jsonl"
+    name = f"meta_step{'_profile' * args.profile}{'_cuda' * (args.device == 'cuda')}"
+    raw = args.output / f"{name}.jsonl"
+    if args.profile:
+        args.rounds = 1
     if not args.report:
         measure(args, raw)
-    import meta_step_report
+    if not args.profile:
+        import meta_step_report
 
-    meta_step_report.write(read(raw), args.output)
+        meta_step_report.write(read(raw), args.output, name)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import itertools
 import os
+import platform
 import tempfile
 import time
 from pathlib import Path
@@ -13,54 +14,69 @@ from statistics import median
 from typing import Any
 
 import torch
-from meta_step_settings import OURS, OVERHEAD, SETTINGS, Setting, make_batches, make_model, risk
+from meta_step_settings import OURS, OVERHEAD, SETTINGS, Batches, Setting, make_batches, make_model, risk
 from meta_step_variants import make_step
-from torch import Tensor
+from torch import Tensor, nn
 
 
 MEGABYTE = 1024  # In the kibibytes that /proc counts in.
 
 
-def measure(setting_name: str, variant: str, steps: int, threads: int, reference: Path | None) -> dict[str, Any]:
+def measure(
+    setting_name: str, variant: str, steps: int, threads: int, device: str, reference: Path | None
+) -> dict[str, Any]:
     """
     One warm-up step, then `steps` timed ones.
 
     Returns:
         `dict`: `seconds`, the median, and `all_seconds`; `memory_mb`, the highest resident set since the loaded
-        model's first forward pass, above the resident set after it; `others`, how many cores other processes kept busy
+        model's first forward pass, above the resident set after it (on a GPU the memory that PyTorch allocated there,
+        above that of the model and the batches); `others`, how many cores other processes kept busy
         during the timed steps; `relative_error`, ‖g − g*‖/‖g*‖ with g* from `reference`.
     """
     torch.set_num_threads(threads)
     if setting_name == OVERHEAD:
         return measure_overhead(SETTINGS[setting_name], variant, steps)
     setting = SETTINGS[setting_name]
-    model, batches = make_model(setting), make_batches(setting)
+    model, batches = on_device(setting, device)
     step = make_step(variant, model, batches)
     with torch.no_grad():
         risk(model, batches[0])
-    baseline = _start_of_peak()
+    baseline = _start_of_peak(device)
     step()
     seconds = []
     clock = _BusyCores()
     for _ in range(steps):
-        start = time.perf_counter()
+        start = _now(device)
         gradients = step()
-        seconds.append(time.perf_counter() - start)
-    others, memory = clock.others(), _peak() - baseline
+        seconds.append(_now(device) - start)
+    others, memory = clock.others(), _peak(device) - baseline
     result: dict[str, Any] = {"seconds": median(seconds), "all_seconds": seconds}
-    result |= {"memory_mb": memory / MEGABYTE, "others": others}
+    result |= {"memory_mb": memory / MEGABYTE, "others": others, "device_name": device_name(device)}
     same_objective = variant != "erm" and (setting.environments == 2 or "_outer_" not in variant)
     if reference is not None and reference.exists() and same_objective:
-        result["relative_error"] = _relative_error(gradients, torch.load(reference))
+        result["relative_error"] = _relative_error(gradients, torch.load(reference, map_location=device))
     return result
 
 
-def save_reference(setting_name: str, threads: int, path: Path) -> dict[str, Any]:
+def save_reference(setting_name: str, threads: int, device: str, path: Path) -> dict[str, Any]:
     """Save the gradient of our `exact`, which the test suite compares with autograd in float64."""
     torch.set_num_threads(threads)
     setting = SETTINGS[setting_name]
-    torch.save(make_step("exact", make_model(setting), make_batches(setting))(), path)
+    torch.save(make_step("exact", *on_device(setting, device))(), path)
     return {}
+
+
+def on_device(setting: Setting, device: str) -> tuple[nn.Module, Batches]:
+    """The setting's model and batches."""
+    batches = make_batches(setting)
+    moved = {e: {name: value.to(device) for name, value in batch.items()} for e, batch in batches.items()}
+    return make_model(setting).to(device), moved
+
+
+def device_name(device: str) -> str:
+    """Of the GPU; of the CPU its architecture."""
+    return torch.cuda.get_device_name() if device == "cuda" else platform.machine()
 
 
 def measure_overhead(setting: Setting, variant: str, steps: int) -> dict[str, Any]:
@@ -104,6 +120,7 @@ def measure_overhead(setting: Setting, variant: str, steps: int) -> dict[str, An
             max_steps=steps + 1,
             meta_gradient=OURS[variant]["kind"],
             finite_difference_scheme=OURS[variant].get("scheme", "forward"),
+            meta_gradient_check_steps=0,
             use_cpu=True,
             report_to="none",
             save_strategy="no",
@@ -148,16 +165,27 @@ def _relative_error(gradients: list[Tensor], expected: list[Tensor]) -> float:
     return (difference / sum(float(e.double().square().sum()) for e in expected)) ** 0.5
 
 
-def _start_of_peak() -> int:
-    """Give back what is free, forget the peak of loading, and return the resident set, in KiB."""
+def _now(device: str) -> float:
+    """The clock, when all that was asked of the device is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _start_of_peak(device: str = "cpu") -> int:
+    """Give back what is free, forget the peak of loading, and return what is taken now, in KiB."""
     gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() // 1024
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
 
 
-def _peak() -> int:
-    return _status("VmHWM")
+def _peak(device: str = "cpu") -> int:
+    return torch.cuda.max_memory_allocated() // 1024 if device == "cuda" else _status("VmHWM")
 
 
 def _status(field: str) -> int:

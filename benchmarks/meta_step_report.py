@@ -24,9 +24,9 @@ LOOKS = {
 }
 
 
-def write(rows: list[dict[str, Any]], folder: Path) -> None:
-    """Write `meta_step.md` and `meta_step.png` into `folder`."""
-    results: dict[str, Results] = {name: defaultdict(dict) for name in SETTINGS}
+def write(rows: list[dict[str, Any]], folder: Path, name: str = "meta_step") -> None:
+    """Write `<name>.md` and `<name>.png` into `folder`."""
+    results: dict[str, Results] = {key: defaultdict(dict) for key in SETTINGS}
     failures: dict[tuple[str, str], str] = {}
     for row in rows:
         if "error" in row:
@@ -44,12 +44,12 @@ def write(rows: list[dict[str, Any]], folder: Path) -> None:
         "",
         *_asked(results),
     ]
-    for name, setting in SETTINGS.items():
-        if name != OVERHEAD and results[name]:
-            lines += [f"## {setting.title}", "", *_table(name, results[name])]
-            lines += [f"`{v}` failed: {error}\n" for (s, v), error in failures.items() if s == name]
-    (folder / "meta_step.md").write_text("\n".join(lines).rstrip() + "\n")
-    _draw(results, folder / "meta_step.png")
+    for key, setting in SETTINGS.items():
+        if key != OVERHEAD and results[key]:
+            lines += [f"## {setting.title}", "", *_table(key, results[key])]
+            lines += [f"`{v}` failed: {error}\n" for (s, v), error in failures.items() if s == key]
+    (folder / f"{name}.md").write_text("\n".join(lines).rstrip() + "\n")
+    _draw(results, folder / f"{name}.png")
 
 
 def _conditions(rows: list[dict[str, Any]]) -> str:
@@ -88,10 +88,17 @@ def _asked(results: dict[str, Results]) -> list[str]:
     overhead = results[OVERHEAD]
     quickest = _fastest_peer(long)
     leanest = min((p for p in PEERS if p in e4), key=lambda p: median(_values(e4, p, "memory_mb")), default=None)
+    short, e16 = results["minilm_e2_4x32"], results["minilm_e16_4x32"]
     asked = [
+        ("E = 2, 8 × 128 tokens: `crossed` to ERM, time", 2.3, _ratios(long, "crossed", "erm")),
+        (f"E = 2, 8 × 128 tokens: `crossed` to `{quickest}`, time", 0.55, _ratios(long, "crossed", quickest)),
         ("E = 2, 8 × 128 tokens: `forward` to ERM, time", 3.2, _ratios(long, "forward", "erm")),
         (f"E = 2, 8 × 128 tokens: `forward` to `{quickest}`, time", 0.7, _ratios(long, "forward", quickest)),
         (f"E = 2, 8 × 128 tokens: `exact` to `{quickest}`, time", 1.0, _ratios(long, "exact", quickest)),
+    ]
+    asked += [
+        (f"`{v}`, E = 16 to E = 2, 4 × 32 tokens, memory", 1.05, _ratios(e16, v, v, "memory_mb", short))
+        for v in ("crossed", "exact", "forward")
     ]
     for variant in ("exact", "forward"):
         asked += [

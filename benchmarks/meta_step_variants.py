@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import peers
 from meta_step_settings import INNER_LEARNING_RATE, OURS, PEERS, STD_LOSS_WEIGHT, Batches, Step, risk
 from torch import Tensor, nn
 
@@ -10,6 +9,8 @@ from torch import Tensor, nn
 def make_step(variant: str, model: nn.Module, batches: Batches) -> Step:
     """The step of a variant: ERM, one of ours, or a peer's."""
     if variant in PEERS:
+        import peers
+
         return peers.STEPS[variant](model, batches, risk, INNER_LEARNING_RATE, STD_LOSS_WEIGHT)
     return _erm(model, batches) if variant == "erm" else _ours(variant, model, batches)
 

@@ -31,6 +31,10 @@ def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
     return [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
 
 
+def _trained(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
 def _forget(parameters: list[nn.Parameter]) -> None:
     for parameter in parameters:
         parameter.grad = None
@@ -40,7 +44,7 @@ def higher_step(model: nn.Module, batches: Batches, risk, inner_learning_rate: f
     """`higher`: a functional copy of the model for each environment."""
     import higher
 
-    parameters = list(model.parameters())
+    parameters = _trained(model)
     optimizer = torch.optim.SGD(parameters, lr=inner_learning_rate)
 
     def step() -> list[Tensor]:
@@ -65,7 +69,7 @@ def torchopt_step(
     """`torchopt`: `MetaSGD` steps the module itself, which is put back after each environment."""
     import torchopt
 
-    parameters = list(model.parameters())
+    parameters = _trained(model)
     optimizer = torchopt.MetaSGD(model, lr=inner_learning_rate)
 
     def step() -> list[Tensor]:
@@ -90,7 +94,7 @@ def learn2learn_step(
     model: nn.Module, batches: Batches, risk, inner_learning_rate: float, std_loss_weight: float
 ) -> Step:
     """`learn2learn`: a clone of the `MAML` wrapper for each environment."""
-    parameters = list(model.parameters())
+    parameters = _trained(model)
     wrapper = _learn2learn_maml()(model, lr=inner_learning_rate, first_order=False, allow_unused=True)
 
     def step() -> list[Tensor]:
@@ -102,6 +106,40 @@ def learn2learn_step(
                 inner_loss = risk(learner, batches[i])
             learner.adapt(inner_loss)
             losses += [risk(learner, batches[j]) for j in batches if j != i]
+        _objective(losses, std_loss_weight).backward()
+        return _gradients(parameters)
+
+    return step
+
+
+def all_graphs_step(
+    model: nn.Module, batches: Batches, risk, inner_learning_rate: float, std_loss_weight: float
+) -> Step:
+    """No library: `torch.func.functional_call` at θ' = θ − α ∇R_i(θ), in the graph."""
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    parameters = _trained(model)
+
+    class Risk(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, batch: dict[str, Tensor]) -> Tensor:
+            return risk(self.model, batch)
+
+    wrapped = Risk()
+
+    def step() -> list[Tensor]:
+        _forget(parameters)
+        losses = []
+        for i in batches:
+            with sdpa_kernel(SDPBackend.MATH):
+                gradients = torch.autograd.grad(wrapped(batches[i]), parameters, create_graph=True, allow_unused=True)
+            adapted = {
+                f"model.{name}": p if g is None else p - inner_learning_rate * g
+                for name, p, g in zip(names, parameters, gradients)
+            }
+            losses += [torch.func.functional_call(wrapped, adapted, (batches[j],)) for j in batches if j != i]
         _objective(losses, std_loss_weight).backward()
         return _gradients(parameters)
 
@@ -128,4 +166,9 @@ def _learn2learn_maml() -> Any:
     return MAML
 
 
-STEPS = {"higher": higher_step, "torchopt": torchopt_step, "learn2learn": learn2learn_step}
+STEPS = {
+    "higher": higher_step,
+    "torchopt": torchopt_step,
+    "learn2learn": learn2learn_step,
+    "all_graphs": all_graphs_step,
+}
