@@ -85,7 +85,8 @@ class MetaIRMSettings(AlgorithmSettings):
             λ, the weight of the standard deviation of the meta-losses.
         std_loss_momentum (`float`, *optional*, defaults to 0.0):
             Momentum of the running means of the meta-losses from which the standard deviation's gradient is taken; 0
-            takes the batch's own, which on a few dozen rows is mostly sampling noise.
+            takes the batch's own, which on a few dozen rows is mostly sampling noise. Means are kept for each pair,
+            or where `outer_environments` are drawn for each inner environment.
         penalty_anneal_steps (`int`, *optional*, defaults to 0):
             Before this step λ is min(1, `std_loss_weight`); from it on, the whole weight. Where λ is above 1, the
             whole objective is divided by it.
@@ -206,7 +207,11 @@ class MetaIRM(Algorithm):
 
     def __init__(self, settings: Any, environments: Sequence[str]):
         super().__init__(settings, environments)
-        self.std_loss = StdLoss(momentum=settings.std_loss_momentum, environments=self.environments)
+        self.std_loss = StdLoss(
+            momentum=settings.std_loss_momentum,
+            environments=self.environments,
+            by_inner=settings.outer_environments != "all" and not settings.same_environment,
+        )
         self._choice: Choice | None = None
         self._stands: bool | None = None  # Whether its error on the first batch let a provisional choice stand.
         self._warned = False

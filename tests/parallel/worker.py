@@ -97,7 +97,11 @@ def main(folder: Path) -> None:
         found = trainer.evaluate()
         metrics[name] = {k: v for k, v in found.items() if "accuracy" in k}
         metrics[name]["log"] = [
-            {k: v for k, v in entry.items() if k == "loss" or k.startswith(("risk", "meta_loss", "irm", "rex", "weight"))}
+            {
+                k: v
+                for k, v in entry.items()
+                if k == "loss" or k.startswith(("risk", "meta_loss", "irm", "rex", "weight"))
+            }
             for entry in trainer.state.log_history
             if "loss" in entry
         ]
