@@ -134,3 +134,10 @@ def test_algorithms_in_the_file_may_be_a_list(tmp_path):
     assert settings(tmp_path, "algorithms: [v-rex, erm]").algorithms == ["v-rex", "erm"]
     with pytest.raises(ValueError, match="The settings file says erm: fast, where lines"):
         settings(tmp_path, "algorithms: {erm: fast}")
+
+
+def test_the_preset_for_many_environments_draws_one_and_keeps_running_means(tmp_path):
+    file = CONFIGS / "many_environments.yaml"
+    read = read_settings(TextArguments, ["--config", str(file), "--dataset", "visits.csv"])
+    meta = read.config("meta-irm", output_dir=str(tmp_path))
+    assert (meta.outer_environments, meta.std_loss_momentum, meta.meta_loss_reduction) == (1, 0.9, "mean")

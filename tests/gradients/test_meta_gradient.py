@@ -138,6 +138,24 @@ def test_many_outer_draws_average_to_all_pairs():
     assert relative_error(mean, everything) < 5 * single / 600**0.5
 
 
+def test_running_means_for_each_inner_environment_are_over_whatever_it_is_judged_on():
+    """By hand: L̂_i ← m L̂_i + (1 − m) L_ij, less its bias, for the j that was drawn."""
+    model, risk, batches = make("mlp", 4)
+    model.eval()
+    std_loss, generator = StdLoss(1.0, momentum=0.6, by_inner=True), torch.Generator().manual_seed(0)
+    means, drawn = dict.fromkeys(range(4), 0.0), set()
+    for number in range(1, 5):
+        found = meta_gradient(
+            model, risk, batches, kind="first_order", outer_environments=1, std_loss=std_loss, generator=generator
+        )
+        for (i, j), loss in found.meta_losses.items():
+            means[i] = 0.6 * means[i] + 0.4 * float(loss)
+            drawn.add((i, j))
+        expected = torch.tensor([m / (1 - 0.6**number) for m in means.values()], dtype=torch.float64)
+        assert torch.allclose(found.deviation, expected.std(correction=0), rtol=1e-10)
+    assert len(drawn) > 4, "not always the same"
+
+
 @pytest.mark.parametrize("kind", ["exact", "finite_difference", "first_order"])
 def test_micro_batches_give_the_gradient_of_the_joint_batch(kind):
     model, risk, _ = make("mlp", 2)

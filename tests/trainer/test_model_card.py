@@ -315,7 +315,7 @@ def test_only_settings_that_were_used_and_the_column_as_the_user_calls_it(tmp_pa
         service_token: str = "tell-nobody"
 
     data = sentences(2)
-    args = arguments(tmp_path, Config, std_loss_weight=3.0, hub_token="hf_" + "x" * 34)
+    args = arguments(tmp_path, Config, meta_gradient="exact", std_loss_weight=3.0, hub_token="hf_" + "x" * 34)
     trainer = MetaIRMTrainer(small_bert(), args, train_dataset=data, eval_dataset=data)
     notes = f"pushed with {args.hub_token}, told tell-nobody"
     trainer.create_model_card(environment_column="hospital site", notes=notes)

@@ -122,7 +122,7 @@ def test_bf16(kind, tmp_path):
 
 def test_exact_refuses_flash_attention(tmp_path):
     model = small_bert(dropout=0.0)
-    trainer = MetaIRMTrainer(model, arguments(tmp_path), train_dataset=sentences())
+    trainer = MetaIRMTrainer(model, arguments(tmp_path, meta_gradient="exact"), train_dataset=sentences())
     model.config._attn_implementation = "flash_attention_2"
     # The look at the loss would need the kernel itself.
     batches = {e: [batch] for e, batch in bert_batches(2).items()}
