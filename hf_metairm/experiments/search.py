@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -41,7 +41,15 @@ RANGES: dict[str, dict[str, Range]] = {
 }
 
 
-def draw(algorithm: str, number: int) -> dict[str, Any]:
-    """The hyper-parameters of an algorithm's trial, by its name and the trial's number alone."""
+# Where half a thousand steps are too few for some.
+STEPS: dict[str, Range] = {"steps": (2.7, 3.2, lambda x: int(10**x))}
+
+
+def draw(algorithm: str, number: int, more: Mapping[str, Range] | None = None) -> dict[str, Any]:
+    """
+    The hyper-parameters of an algorithm's trial, by its name and the trial's number alone; `more` are further ranges,
+    which change nothing in the others' draws.
+    """
     random = Random(f"{algorithm} {number}")
-    return {name: make(random.uniform(low, high)) for name, (low, high, make) in RANGES[algorithm].items()}
+    ranges = {**RANGES[algorithm], **(more or {})}
+    return {name: make(random.uniform(low, high)) for name, (low, high, make) in ranges.items()}
