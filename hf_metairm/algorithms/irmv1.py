@@ -61,18 +61,14 @@ class IRMv1(OfCrossEntropy, WeightedPenalty):
     def check(self, model: nn.Module, share: int) -> None:
         """Rows that can be halved, where they are to be."""
         super().check(model, share)
-        if self.settings.unbiased_penalty and share % 2:
-            raise ValueError(
-                f"{share} rows of each environment in a batch cannot be halved, as unbiased_penalty=True wants: "
-                "change per_device_train_batch_size to give each an even number."
-            )
+        check_halves(self.settings, share)
 
     def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
         """The risk and the row means of the dummy gradient: shape (1 + m,), or (1 + 2m,) with two halves."""
         found = self.classified(model, risk, inputs)
         gradients = scale_gradients(found.logits, found.labels, found.label_smoothing)
-        halves = [gradients[::2], gradients[1::2]] if self.settings.unbiased_penalty else [gradients]
-        return torch.cat([found.loss.reshape(1).to(gradients.dtype), *(half.mean(0) for half in halves)])
+        means = (half.mean(0) for half in halves(self.settings, gradients))
+        return torch.cat([found.loss.reshape(1).to(gradients.dtype), *means])
 
     def objective(
         self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
@@ -97,6 +93,20 @@ class IRMv1(OfCrossEntropy, WeightedPenalty):
             "cues whose strength differs between the training environments: each of them alone should not want "
             "the logits any larger or smaller",
         )
+
+
+def check_halves(settings: IRMSettings, share: int) -> None:
+    """Refuse an odd number of rows of each environment where they are to be halved."""
+    if settings.unbiased_penalty and share % 2:
+        raise ValueError(
+            f"{share} rows of each environment in a batch cannot be halved, as unbiased_penalty=True wants: "
+            "change per_device_train_batch_size to give each an even number."
+        )
+
+
+def halves(settings: IRMSettings, rows: Tensor) -> list[Tensor]:
+    """Every other row and the rest where the penalty is to be unbiased; else all of them."""
+    return [rows[::2], rows[1::2]] if settings.unbiased_penalty else [rows]
 
 
 def scale_gradients(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:

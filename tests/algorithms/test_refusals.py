@@ -101,6 +101,11 @@ def test_a_last_linear_layer_that_does_not_give_the_logits_is_refused(name):
     found_by(made(name, feature_module="act"), net, rows())
 
 
+@pytest.mark.parametrize("name", ["ib-irm", "irmv2"])
+def test_an_odd_number_of_rows_cannot_be_halved(name):
+    refused(lambda: made(name, unbiased_penalty=True).check(Net(), 5), "5 rows", "unbiased_penalty=True")
+
+
 @pytest.mark.parametrize("name", ["dfr", "fishr", "ib-irm", "irmv2"])
 def test_another_loss_than_the_cross_entropy_is_refused(name):
     class Doubled(RowRisk):
