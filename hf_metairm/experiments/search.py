@@ -32,6 +32,12 @@ RANGES: dict[str, dict[str, Range]] = {
     "irmv1": _PENALTY,
     "v-rex": _PENALTY,
     "mm-rex": _PENALTY,
+    "irmv2": _PENALTY,
+    "fishr": _PENALTY,
+    "iga": _PENALTY,
+    "ib-irm": {**_PENALTY, "bottleneck_weight": (-1, 3, _power_of_ten)},
+    "coral": {**COMMON, "penalty_weight": (-1, 3, _power_of_ten)},
+    "fish": {**COMMON, "inner_learning_rate": (-2, 0, _power_of_ten)},
     "meta-irm": {
         **COMMON,
         **_ANNEAL,

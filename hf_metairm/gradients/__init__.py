@@ -2,12 +2,13 @@
 Gradients of objectives over environments, in plain PyTorch.
 
 Start with [`meta_gradient`] (`meta_objective.py`), or with [`gradient_of_objective`] (`risk_objective.py`) for an
-objective of the risks alone. `risks` says what a risk is and how parts of a batch add up to it; `std_loss` holds the
-weights that σ gives each meta-loss; `oracles` evaluates a risk away from the model's own parameters; `kinds`, `exact`
-and `finite_difference` are the kinds of Hessian-vector product; `processes` is what changes when several processes
-share the batch.
+objective of the risks alone; `alignment` has what compares the gradients of the risks. `risks` says what a risk is and
+how parts of a batch add up to it; `std_loss` holds the weights that σ gives each meta-loss; `oracles` evaluates a risk
+away from the model's own parameters; `kinds`, `exact` and `finite_difference` are the kinds of Hessian-vector product;
+`processes` is what changes when several processes share the batch.
 """
 
+from .alignment import GradientVariance, PathGradient, gradient_along_path, gradient_variance
 from .exact import Exact
 from .finite_difference import SCHEMES, FiniteDifference
 from .kinds import KINDS, FirstOrder, Kind, Linearization
@@ -27,18 +28,22 @@ __all__ = [
     "Exact",
     "FiniteDifference",
     "FirstOrder",
+    "GradientVariance",
     "Kind",
     "Linearization",
     "MetaGradient",
     "Part",
     "Parts",
+    "PathGradient",
     "Risk",
     "RiskObjectiveGradient",
     "StdLoss",
     "as_parts",
     "check_model",
     "draw_pairs",
+    "gradient_along_path",
     "gradient_of_objective",
+    "gradient_variance",
     "is_elsewhere",
     "meta_gradient",
     "trainable_parameters",

@@ -26,6 +26,9 @@ CASES = {
     "central": ("meta-irm", {"meta_gradient": "finite_difference", "finite_difference_scheme": "central"}),
     "first_order": ("meta-irm", {"meta_gradient": "first_order"}),
     "erm": ("erm", {}),
+    "irmv2": ("irmv2", {"penalty_weight": 5.0}),
+    "iga": ("iga", {"penalty_weight": 0.1, "hessian_product": "central_difference"}),
+    "fish": ("fish", {}),
 }
 FSDP2 = {
     "version": 2,
