@@ -52,7 +52,9 @@ def test_the_code_of_every_card_runs_without_this_package(tmp_path, monkeypatch)
         [
             *own,
             "--stages",
-            "two", "--head_units", "6",
+            "two",
+            "--head_units",
+            "6",
             "--algorithms",
             "erm",
             "v-rex",
