@@ -205,8 +205,8 @@ def whole_batches(trainer_class: type[EnvironmentTrainer]) -> type[EnvironmentTr
 
     class WholeBatches(trainer_class):  # type: ignore[misc, valid-type]
         def get_train_dataloader(self) -> DataLoader:
-            batch = self.probe(list(range(len(self.train_dataset))))
-            return DataLoader([batch], batch_size=1, collate_fn=itemgetter(0))
+            whole: Any = [self.probe(list(range(len(self.train_dataset))))]
+            return DataLoader(whole, batch_size=1, collate_fn=itemgetter(0))
 
     WholeBatches.__name__ = trainer_class.__name__
     return WholeBatches
