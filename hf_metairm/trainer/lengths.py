@@ -29,7 +29,7 @@ def read_lengths(dataset: Any, given: str, tokens: str) -> np.ndarray:
     if given not in columns and tokens not in columns:
         raise ValueError(
             f"train_sampling_strategy='group_by_length' needs to know how long the rows are, and there is neither a "
-            f"column {given!r} with their lengths nor one {tokens!r} with their tokens: tokenize before training, name "
+            f"column {given!r} with their lengths nor one {tokens!r} with their tokens: tokenize first, name "
             'the column with length_column_name, or leave train_sampling_strategy at "random".'
         )
     column = given if given in columns else tokens
