@@ -35,7 +35,11 @@ class IRMv2Settings(FeatureSettings, IRMSettings):
         default=1e-3, metadata={"help": "Ridge of the features' Gramian, as a share of their mean square."}
     )
 
-    search_space = {"penalty_weight": Range(1e1, 1e5), "penalty_anneal_steps": ANNEALING}  # noqa: RUF012
+    search_space = {  # noqa: RUF012
+        "penalty_weight": Range(1e1, 1e5),
+        "gramian_ridge": Range(1e-3, 1e1),
+        "penalty_anneal_steps": ANNEALING,
+    }
     on_features = {"penalty_weight": 1e3, "penalty_anneal_steps": 60}  # noqa: RUF012
 
     def check_settings(self) -> None:

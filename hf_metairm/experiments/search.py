@@ -32,7 +32,7 @@ RANGES: dict[str, dict[str, Range]] = {
     "irmv1": _PENALTY,
     "v-rex": _PENALTY,
     "mm-rex": _PENALTY,
-    "irmv2": _PENALTY,
+    "irmv2": {**_PENALTY, "gramian_ridge": (-3, 1, _power_of_ten)},
     "fishr": _PENALTY,
     "iga": _PENALTY,
     "ib-irm": {**_PENALTY, "bottleneck_weight": (-1, 3, _power_of_ten)},

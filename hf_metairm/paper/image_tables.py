@@ -101,6 +101,7 @@ IMAGE_TABLES = (
             IRMV1,
             IRMV2,
             changed(IRMV2, "irmv2, ridge 1", gramian_ridge=1.0),
+            changed(IRMV2, "irmv2, ridge 10", gramian_ridge=10.0),
             FISHR,
             IGA,
             IB_IRM,
