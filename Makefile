@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+USE := $(VENV)/.installed-for-use
 # A file's tests stay together, for what they share; the files in the order of tests/conftest.py.
 SHARED := --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
@@ -10,15 +11,20 @@ SHARED := --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-re
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+# What a user needs, and on top of it what a developer needs.
+$(USE): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	touch $@
+
+$(STAMP): $(USE)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 # The quick start: ERM, meta-IRM and ERM without the cue, side by side.
-train: $(STAMP)
+train: $(USE)
 	$(BIN)/hf-metairm train --config punctuated_sst2
 
 test: $(STAMP)

@@ -125,6 +125,9 @@ class EnvironmentSampler(Sampler[int]):
             An epoch is then as many steps longer as it takes to show as many rows.
         seed (`int`, *optional*, defaults to 0): with the epoch, decides everything.
         drop_last (`bool`, *optional*, defaults to `False`): leave out a last step that is not full.
+        names (`Sequence[str]`, *optional*): of the environments, for messages.
+        lengths (`Sequence[int]` or array, *optional*): of the rows. A step then has rows of about the same length, so
+            that little is padded: those that are next to each other in length among [`UNITS_IN_A_POOL`] steps' rows.
 
     Raises:
         ValueError: a block that cannot be shared evenly, or an environment with fewer rows than its share of a step.
@@ -139,6 +142,7 @@ class EnvironmentSampler(Sampler[int]):
         seed: int = 0,
         drop_last: bool = False,
         names: Sequence[str] | None = None,
+        lengths: Sequence[int] | np.ndarray | None = None,
     ):
         self.rows_of, found = rows_by_environment(environment_ids)
         total = len(self.rows_of)
@@ -169,6 +173,7 @@ class EnvironmentSampler(Sampler[int]):
         self.steps = max(1, math.floor(steps) if drop_last else math.ceil(steps))
         self.seed = seed
         self.epoch = 0
+        self.lengths = None if lengths is None else np.asarray(lengths)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration gives."""
@@ -181,6 +186,9 @@ class EnvironmentSampler(Sampler[int]):
         total = len(self.rows_of)
         draws = np.random.default_rng([self.seed, self.epoch])
         streams = [_shuffled(rows, [self.seed, self.epoch, 1 + e]) for e, rows in enumerate(self.rows_of)]
+        if self.lengths is not None:
+            unit, seed = self.share * self.blocks_per_step, [self.seed, self.epoch, 0]
+            streams = [_by_length(rows, self.lengths, unit, self.steps, seed) for rows in streams]
         for _ in range(self.steps):
             chosen = list(range(total))
             if self.per_batch < total:
@@ -203,6 +211,21 @@ def _shuffled(rows: np.ndarray, seed: list[int]) -> Iterator[int]:
     generator = np.random.default_rng(seed)
     while True:
         yield from generator.permutation(rows).tolist()
+
+
+UNITS_IN_A_POOL = 50  # As in the grouping by length of transformers
+
+
+def _by_length(rows: Iterator[int], lengths: np.ndarray, unit: int, units: int, seed: list[int]) -> Iterator[int]:
+    """
+    The same rows in units of some that are about equally long, `units` of them. With the same seed the long units of
+    all environments come in the same steps.
+    """
+    for k, start in enumerate(range(0, units, UNITS_IN_A_POOL)):
+        size = min(UNITS_IN_A_POOL, units - start)
+        pool = np.fromiter(rows, dtype=np.int64, count=size * unit)
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        yield from np.random.default_rng([*seed, k]).permutation(pool.reshape(size, unit)).ravel().tolist()
 
 
 class EnvironmentCollator:

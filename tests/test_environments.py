@@ -106,11 +106,37 @@ def test_order_comes_from_seed_and_epoch_alone():
     assert order(1, 0) != order(2, 0)
 
 
+@pytest.mark.parametrize("blocks_per_step", [1, 2])
+def test_grouped_by_length_little_is_padded_and_every_row_still_has_its_turn(blocks_per_step):
+    draws = np.random.default_rng(0)
+    ids, lengths = np.repeat([0, 1], [2000, 777]), draws.geometric(0.1, 2777)
+
+    def padded(sampler):
+        return np.mean([lengths[block].max() / lengths[block].mean() for block in blocks(sampler)])
+
+    options = {"rows_per_block": 16, "blocks_per_step": blocks_per_step}
+    sampler = EnvironmentSampler(ids, lengths=lengths, **options)
+    assert padded(sampler) < 1.3 < 2.3 < padded(EnvironmentSampler(ids, **options))
+    seen = Counter(list(sampler))
+    assert {seen[row] for row in range(2000)} == {1}
+    smaller = [seen[row] for row in range(2000, 2777)]
+    assert (sum(smaller), max(smaller) - min(smaller)) == (2000, 1)
+    for block in blocks(sampler):
+        assert Counter(ids[block].tolist()) == {0: 8, 1: 8}
+    order = [lengths[block].mean() for block in blocks(sampler)[::blocks_per_step]]
+    assert abs(np.corrcoef(order[:-1], order[1:])[0, 1]) < 0.3, "long steps come at any time"
+
+
 @pytest.mark.parametrize("per_batch", [None, 2])
 def test_a_step_shows_the_same_rows_however_it_is_cut_into_blocks(per_batch):
     ids = np.repeat([0, 1, 2], [37, 25, 31])
     whole = blocks(EnvironmentSampler(ids, 12, environments_per_batch=per_batch))
     cut = blocks(EnvironmentSampler(ids, 6, blocks_per_step=2, environments_per_batch=per_batch))
+    joined = [first + second for first, second in zip(cut[::2], cut[1::2])]
+    assert [sorted(block) for block in whole] == [sorted(block) for block in joined]
+    lengths = np.random.default_rng(0).integers(1, 50, 93)
+    whole = blocks(EnvironmentSampler(ids, 12, environments_per_batch=per_batch, lengths=lengths))
+    cut = blocks(EnvironmentSampler(ids, 6, 2, environments_per_batch=per_batch, lengths=lengths))
     joined = [first + second for first, second in zip(cut[::2], cut[1::2])]
     assert [sorted(block) for block in whole] == [sorted(block) for block in joined]
 

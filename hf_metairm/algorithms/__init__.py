@@ -13,7 +13,8 @@ from .base import ALGORITHMS, Algorithm, AlgorithmSettings, Step, StepGradient
 from .description import Description
 
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+# ERM stands first wherever algorithms are listed: it is what the others are compared with.
+for _name in ("erm", *(module.name for module in pkgutil.iter_modules(__path__))):
+    importlib.import_module(f"{__name__}.{_name}")
 
 __all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSettings", "Description", "Step", "StepGradient"]

@@ -123,7 +123,7 @@ class Algorithm(ABC):
         )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What the next step depends on beside the model: tensors, whose every axis is `environments` long."""
+        """What the next step depends on beside the model: tensors, whose first axis is `environments` long."""
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor], environments: Sequence[str]) -> None:  # noqa: B027

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
 
-from ..gradients import Evaluation
 from .base import Step, algorithm
+from .cross_entropy import OfCrossEntropy, residuals
 from .description import Description
 from .risk_objective import WeightedPenalty
 from .settings import ANNEALING, PenaltySettings, Range, annealing_in_words
@@ -38,7 +36,7 @@ class IRMSettings(PenaltySettings):
 
 
 @algorithm("irmv1")
-class IRMv1(WeightedPenalty):
+class IRMv1(OfCrossEntropy, WeightedPenalty):
     """
     mean_e R_e + `penalty_weight` · mean_e ‖∇_s R_e(s ∘ logits)‖² at s = 1.
 
@@ -60,43 +58,29 @@ class IRMv1(WeightedPenalty):
 }"""
     Settings = IRMSettings
 
-    def __init__(self, settings: Any, environments: Sequence[str]):
-        super().__init__(settings, environments)
-        self._known: WeakSet[nn.Module] = WeakSet()
-
     def check(self, model: nn.Module, share: int) -> None:
         """Rows that can be halved, where they are to be."""
-        if self.settings.unbiased_penalty and share % 2:
-            raise ValueError(
-                f"{share} rows of each environment in a batch cannot be halved, as unbiased_penalty=True wants: "
-                "change per_device_train_batch_size to give each an even number."
-            )
+        super().check(model, share)
+        check_halves(self.settings, share)
 
     def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
         """The risk and the row means of the dummy gradient: shape (1 + m,), or (1 + 2m,) with two halves."""
-        if not hasattr(risk, "evaluate"):
-            raise ValueError("IRMv1 looks at logits: give a risk with a method evaluate(model, inputs).")
-        found: Evaluation = risk.evaluate(model, inputs)
-        if model not in self._known:
-            _check_loss(type(model).__name__, found)
-            self._known.add(model)
-        logits, labels = found.logits, found.labels
-        assert logits is not None
-        assert labels is not None
-        if logits.dtype in (torch.float16, torch.bfloat16):
-            logits = logits.float()
-        gradients = scale_gradients(logits, labels, found.label_smoothing)
-        halves = [gradients[::2], gradients[1::2]] if self.settings.unbiased_penalty else [gradients]
-        return torch.cat([found.loss.reshape(1).to(logits.dtype), *(half.mean(0) for half in halves)])
+        found = self.classified(model, risk, inputs)
+        gradients = scale_gradients(found.logits, found.labels, found.label_smoothing)
+        means = (half.mean(0) for half in halves(self.settings, gradients))
+        return torch.cat([found.loss.reshape(1).to(gradients.dtype), *means])
 
     def objective(
         self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
     ) -> Tensor:
         """IRMv1 with the weight of this step, divided by that where it is above 1."""
         weight, divisor = self.settings.weight_at(step.number)
-        penalty = irm_penalty(*others.chunk(2 if self.settings.unbiased_penalty else 1, dim=1))
-        logs["irm_penalty"] = penalty
+        logs["irm_penalty"] = penalty = self.penalty(others)
         return (risks.mean() + weight * penalty) / divisor
+
+    def penalty(self, gradients: Tensor) -> Tensor:
+        """That of the joint row means that [`statistics`] gives beside the risk, shape (E, m) or (E, 2m)."""
+        return irm_penalty(*gradients.chunk(2 if self.settings.unbiased_penalty else 1, dim=1))
 
     def describe(self) -> Description:
         """The risks and the penalty on the gradient of a dummy scale, with its weight."""
@@ -111,22 +95,18 @@ class IRMv1(WeightedPenalty):
         )
 
 
-def _check_loss(name: str, found: Evaluation) -> None:
-    """The penalty is about the cross-entropy, so that is what the risk must be, too."""
-    logits, labels, loss = found.logits, found.labels, found.loss
-    ids = isinstance(labels, Tensor) and labels.dim() == 1 and not labels.is_floating_point()
-    if logits is None or labels is None or logits.shape[1] < 2 or not ids:
+def check_halves(settings: IRMSettings, share: int) -> None:
+    """Refuse an odd number of rows of each environment where they are to be halved."""
+    if settings.unbiased_penalty and share % 2:
         raise ValueError(
-            f"{name} gives no logits of shape (rows, classes) for one class id a row, and IRMv1 needs them: "
-            "use a classifier, or another algorithm."
+            f"{share} rows of each environment in a batch cannot be halved, as unbiased_penalty=True wants: "
+            "change per_device_train_batch_size to give each an even number."
         )
-    expected = cross_entropy(logits.detach().float(), labels, label_smoothing=found.label_smoothing).to(loss)
-    if not torch.allclose(loss.detach(), expected, rtol=0.02, atol=1e-3):
-        raise ValueError(
-            f"The loss of {name} is {loss.item():.4g} where the cross-entropy of its logits is "
-            f"{expected.item():.4g}, and the penalty of IRMv1 knows the cross-entropy alone: train on that, or "
-            "use another algorithm."
-        )
+
+
+def halves(settings: IRMSettings, rows: Tensor) -> list[Tensor]:
+    """Every other row and the rest where the penalty is to be unbiased; else all of them."""
+    return [rows[::2], rows[1::2]] if settings.unbiased_penalty else [rows]
 
 
 def scale_gradients(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -156,10 +136,8 @@ def scale_gradients(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0
             f"Logits of shape {tuple(logits.shape)} with labels of shape {tuple(labels.shape)} have no IRM penalty: "
             "give (rows, k) logits for k ≥ 2 classes and one class id for each row."
         )
-    classes = logits.shape[1]
-    target = one_hot(labels, classes).to(logits.dtype) * (1 - label_smoothing) + label_smoothing / classes
-    terms = logits * (logits.softmax(-1) - target)
-    return terms.sum(-1, keepdim=True) if classes == 2 else terms
+    terms = logits * residuals(logits, labels, label_smoothing)
+    return terms.sum(-1, keepdim=True) if logits.shape[1] == 2 else terms
 
 
 def irm_penalty(gradients: Tensor, others: Tensor | None = None) -> Tensor:

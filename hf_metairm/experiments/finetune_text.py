@@ -103,6 +103,8 @@ class TextArguments(StageOneArguments, ComparisonArguments):
 
 logger = logging.getLogger(__name__)
 
+ADDED = ("features_bf16", "stage_one_sampling")  # after results without them had been published
+
 ROWS_PER_ENVIRONMENT = 16
 MOST_TOKENIZED = 100_000  # texts that are tokenized before training starts, within seconds
 LEARNING_RATE, LEARNING_RATE_OF_HEADS = 5e-5, 5e-4
@@ -241,16 +243,19 @@ class TextComparison(Comparison[TextArguments]):
 
     def _stage_one(self, dataset_config: str | None, seed: int) -> Run:
         a = self.arguments
-        settings = {f.name: getattr(a, f.name) for f in fields(StageOneArguments) if f.name.startswith("stage_one")}
+        names = [f.name for f in fields(StageOneArguments) if f.name.startswith("stage_one")]
+        settings = {name: getattr(a, name) for name in names if name not in self._plain()}
         which = {"stage": 1, "dataset_config": dataset_config, "seed": seed, "trainable": a.trainable}
         return Run("stage one", {**which, **settings, **self.contents(dataset_config, seed)}, "stage_one")
 
     def data_and_model(self) -> dict[str, Any]:
         """Without what is said of the model alone, and what only counts in two stages where there is one."""
         of_two = () if self.arguments.stages == "two" else ("stages", *(f.name for f in fields(StageOneArguments)))
-        # Results from before there was this setting are still results.
-        plain = () if self.arguments.features_bf16 else ("features_bf16",)
-        return {k: v for k, v in super().data_and_model().items() if k not in ("examples", *of_two, *plain)}
+        return {k: v for k, v in super().data_and_model().items() if k not in ("examples", *of_two, *self._plain())}
+
+    def _plain(self) -> list[str]:
+        """Settings that results do not name where they are at their defaults: older results are still results."""
+        return [name for name in ADDED if getattr(self.arguments, name) == getattr(StageOneArguments, name)]
 
     def carry_out(self) -> list[Result]:
         """As every recipe; at the end the models of the first seed classify `examples`."""

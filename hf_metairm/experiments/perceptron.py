@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, set_seed
 
 from ..data import DATASETS, TensorRows
@@ -180,7 +182,8 @@ def train_perceptron(
         )
         set_seed(settings["seed"])
         model = make_model(data, settings["hidden_size"])
-        trainer = trainer_class(model, args, train_dataset=data.train, eval_dataset=data.test)
+        kind = whole_batches(trainer_class) if settings["batch"] == "full" else trainer_class
+        trainer = kind(model, args, train_dataset=data.train, eval_dataset=data.test)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(Tell(tell))
         return trainer
@@ -192,6 +195,21 @@ def train_perceptron(
     result = train_run(run, folder, make_trainer, measure)
     del result["history"]  # Long, and there are many runs.
     return result
+
+
+def whole_batches(trainer_class: type[EnvironmentTrainer]) -> type[EnvironmentTrainer]:
+    """
+    A Trainer whose every batch is the whole training dataset: taken apart by environment once, and on the device from
+    then on. To gather the same 50,000 rows anew would take a GPU's step ten times as long as the rest of it.
+    """
+
+    class WholeBatches(trainer_class):  # type: ignore[misc, valid-type]
+        def get_train_dataloader(self) -> DataLoader:
+            whole: Any = [self.probe(list(range(len(self.train_dataset))))]
+            return DataLoader(whole, batch_size=1, collate_fn=itemgetter(0))
+
+    WholeBatches.__name__ = trainer_class.__name__
+    return WholeBatches
 
 
 class _MeanOfWordVectors:

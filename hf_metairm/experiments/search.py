@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -32,6 +32,12 @@ RANGES: dict[str, dict[str, Range]] = {
     "irmv1": _PENALTY,
     "v-rex": _PENALTY,
     "mm-rex": _PENALTY,
+    "irmv2": {**_PENALTY, "gramian_ridge": (-3, 1, _power_of_ten)},
+    "fishr": _PENALTY,
+    "iga": _PENALTY,
+    "ib-irm": {**_PENALTY, "bottleneck_weight": (-1, 3, _power_of_ten)},
+    "coral": {**COMMON, "penalty_weight": (-1, 3, _power_of_ten)},
+    "fish": {**COMMON, "inner_learning_rate": (-2, 0, _power_of_ten)},
     "meta-irm": {
         **COMMON,
         **_ANNEAL,
@@ -41,7 +47,15 @@ RANGES: dict[str, dict[str, Range]] = {
 }
 
 
-def draw(algorithm: str, number: int) -> dict[str, Any]:
-    """The hyper-parameters of an algorithm's trial, by its name and the trial's number alone."""
+# Where half a thousand steps are too few for some.
+STEPS: dict[str, Range] = {"steps": (2.7, 3.2, lambda x: int(10**x))}
+
+
+def draw(algorithm: str, number: int, more: Mapping[str, Range] | None = None) -> dict[str, Any]:
+    """
+    The hyper-parameters of an algorithm's trial, by its name and the trial's number alone; `more` are further ranges,
+    which change nothing in the others' draws.
+    """
     random = Random(f"{algorithm} {number}")
-    return {name: make(random.uniform(low, high)) for name, (low, high, make) in RANGES[algorithm].items()}
+    ranges = {**RANGES[algorithm], **(more or {})}
+    return {name: make(random.uniform(low, high)) for name, (low, high, make) in ranges.items()}

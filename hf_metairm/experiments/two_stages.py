@@ -57,6 +57,13 @@ class StageOneArguments:
     stage_one_epochs: float = field(default=1.0, metadata={"help": "Two stages: epochs of the first."})
     stage_one_learning_rate: float = field(default=1e-4, metadata={"help": "Two stages: learning rate of the first."})
     stage_one_batch_size: int = field(default=32, metadata={"help": "Two stages: rows in a batch of the first."})
+    stage_one_sampling: str = field(
+        default="random",
+        metadata={
+            "help": "Two stages: how batches of the first are drawn; of rows of about the same length it is faster.",
+            "choices": ("random", "group_by_length"),
+        },
+    )
     stage_one_share: float = field(
         default=0.4, metadata={"help": "Two stages: share of the training rows for the first."}
     )
@@ -97,6 +104,10 @@ class StageOneArguments:
                 raise ValueError(f"{name}={getattr(self, name)} is refused: use a number between 0 and 1.")
         if self.head_rows not in ("other", "all"):
             raise ValueError(f"head_rows={self.head_rows!r} is refused: use other or all.")
+        if self.stage_one_sampling not in ("random", "group_by_length"):
+            raise ValueError(
+                f"stage_one_sampling={self.stage_one_sampling!r} is refused: use random or group_by_length."
+            )
         if self.stage_one_share + self.validation_share >= 1:
             raise ValueError(
                 f"stage_one_share={self.stage_one_share} and validation_share={self.validation_share} leave no rows "
@@ -339,6 +350,7 @@ class TwoStages:
                 per_device_train_batch_size=share * len(environments),
                 num_train_epochs=self.stage_one.stage_one_epochs,
                 learning_rate=self.stage_one.stage_one_learning_rate,
+                train_sampling_strategy=self.stage_one.stage_one_sampling,
                 warmup_steps=0.1,
                 bf16=self._in_bf16,
                 use_cpu=on_cpu,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..experiments.search import Range
 from .published import Published
 
 
@@ -58,6 +59,7 @@ class Table:
         published (`Mapping[str, Published]`): by row name.
         note (`str`): what a reader must know beside the results.
         curve (`bool`): whether accuracy over all of p = 0.1 … 0.9 is measured, and drawn.
+        searched (`Mapping[str, Range]`): what is searched beside the algorithms' own hyper-parameters.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Table:
     published: Mapping[str, Published] = field(default_factory=dict)
     note: str = ""
     curve: bool = False
+    searched: Mapping[str, Range] = field(default_factory=dict)
 
     def row(self, name: str) -> Row:
         """The row of that name."""

@@ -117,15 +117,15 @@ def search_file(table: Table) -> str:
     return f"search_{table.name}"
 
 
-def trial(row: Row, number: int) -> Row:
+def trial(table: Table, row: Row, number: int) -> Row:
     """A row with its hyper-parameters drawn anew, by the algorithm and the trial's number alone."""
-    return changed(row, f"{row.name}, trial {number}", **draw(row.algorithm, number))
+    return changed(row, f"{row.name}, trial {number}", **draw(row.algorithm, number, table.searched))
 
 
 def trial_runs(table: Table, rows: Sequence[Row], trials: int, **settings: Any) -> list[Run]:
     """The runs of a search, the algorithms in turn; trial t has seed 1000 + t."""
     return [
-        run_of(table, trial(row, number), 1000 + number, file=search_file(table), **settings)
+        run_of(table, trial(table, row, number), 1000 + number, file=search_file(table), **settings)
         for number in range(trials)
         for row in rows
     ]
@@ -152,7 +152,7 @@ def chosen_runs(
     for result in chosen.values():
         found = result["settings"]
         row = table.row(found["row"].split(", trial ")[0])
-        changes = {"hidden_size": found["hidden_size"], **found["fields"]}
+        changes = {"hidden_size": found["hidden_size"], "steps": found["steps"], **found["fields"]}
         rows.append(changed(row, f"{found['row']}, chosen", **changes))
     runs = [run_of(table, row, seed, file=search_file(table), **settings) for row in rows for seed in range(seeds)]
     return list(dict.fromkeys(runs))
@@ -195,7 +195,7 @@ def search(
     for (row, rule), result in chosen.items():
         found = result["settings"]
         fields = ", ".join(f"{name} {_short(value)}" for name, value in found["fields"].items())
-        say(f"{row}, {rule}: {found['row']} (hidden_size {found['hidden_size']}, {fields})")
+        say(f"{row}, {rule}: {found['row']} (hidden_size {found['hidden_size']}, steps {found['steps']}, {fields})")
     again = machine.carry_out(chosen_runs(table, chosen, seeds, **settings), folder, say)
     Outcome([*tried.results, *again.results], {**tried.failed, **again.failed}).check()
 

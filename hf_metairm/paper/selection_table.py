@@ -60,7 +60,7 @@ def _markdown(table: Table, trials: Sequence[Result], chosen: Sequence[Result]) 
                 f"{100 * worst_accuracy(trial):.1f}",
                 *(measured(again[name]) if again else "" for name in table.environments),
                 str(again[unseen]["seeds"] if again else 0),
-                _hyperparameters(trial["settings"]),
+                _hyperparameters(table, trial["settings"]),
             ]
         )
     header = ["", "trials", "rule", "validation, worst", *table.environments, "seeds", "chosen"]
@@ -71,6 +71,7 @@ def _trials(row: str, trials: Sequence[Result]) -> int:
     return sum(result["name"].startswith(f"{row}, trial ") for result in trials)
 
 
-def _hyperparameters(settings: Mapping[str, Any]) -> str:
+def _hyperparameters(table: Table, settings: Mapping[str, Any]) -> str:
+    own = [f"hidden {settings['hidden_size']}", *(f"{name} {settings[name]}" for name in table.searched)]
     fields = [f"{SHORT[name]} {value:.3g}" for name, value in settings["fields"].items() if name in SHORT]
-    return ", ".join([f"hidden {settings['hidden_size']}", *fields])
+    return ", ".join([*own, *fields])

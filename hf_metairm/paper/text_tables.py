@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..experiments.search import STEPS
 from . import published
 from .rows import Row, Table
 
@@ -112,10 +113,10 @@ ENCODER = (
 
 _THIRDS = {"test_once": True, "test_environments": [0.1, 0.2, 0.9]}
 TEXT_TABLES = (
-    _table("paper", True, ON_WORDS, published=published.PUNCTUATED_NOISE, dataset_changes=_THIRDS),
-    _table("paper", False, ON_WORDS, published=published.PUNCTUATED_CLEAN, dataset_changes=_THIRDS),
-    _table("words", True, ON_WORDS, expectation=True),
-    _table("words", False, ON_WORDS, expectation=True),
+    _table("paper", True, ON_WORDS, published=published.PUNCTUATED_NOISE, dataset_changes=_THIRDS, searched=STEPS),
+    _table("paper", False, ON_WORDS, published=published.PUNCTUATED_CLEAN, dataset_changes=_THIRDS, searched=STEPS),
+    _table("words", True, ON_WORDS, expectation=True, searched=STEPS),
+    _table("words", False, ON_WORDS, expectation=True, searched=STEPS),
     _table("encoder", True, ENCODER_25, expectation=True, model="two stages"),
     _table("encoder", False, ENCODER, expectation=True, model="two stages"),
 )

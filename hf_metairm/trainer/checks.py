@@ -27,10 +27,10 @@ def check_setting(trainer: Any) -> None:
             "split_batches=True would cut a batch between environments: leave it False; every process then gets whole "
             "balanced batches of per_device_train_batch_size rows."
         )
-    if args.train_sampling_strategy != "random":
+    if args.train_sampling_strategy not in ("random", "group_by_length"):
         raise ValueError(
             f"train_sampling_strategy={args.train_sampling_strategy!r} contradicts environment-balanced batches: "
-            'leave it at "random".'
+            'leave it at "random", or use "group_by_length".'
         )
     if trainer.is_deepspeed_enabled:
         raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer
@@ -17,6 +18,7 @@ from ..environments import (
     EnvironmentSampler,
     read_environments,
 )
+from .lengths import read_lengths
 
 
 class EnvironmentData(Trainer):
@@ -25,6 +27,7 @@ class EnvironmentData(Trainer):
     args: Any
     _sampler: EnvironmentSampler | None = None
     _environments_of: tuple[Any, Environments] | None = None
+    _lengths_of: tuple[Any, np.ndarray] | None = None
 
     @property
     def environments(self) -> Environments | None:
@@ -52,7 +55,17 @@ class EnvironmentData(Trainer):
             seed=args.seed if args.data_seed is None else args.data_seed,
             drop_last=args.dataloader_drop_last,
             names=environments.names,
+            lengths=self._lengths() if args.train_sampling_strategy == "group_by_length" else None,
         )
+
+    def _lengths(self) -> np.ndarray:
+        """How long the rows of the training dataset are, which is looked up once."""
+        dataset: Any = self.train_dataset
+        if self._lengths_of is None or self._lengths_of[0] is not dataset:
+            given = self.args.length_column_name
+            tokens = getattr(self.processing_class, "model_input_names", ["input_ids"])[0]
+            self._lengths_of = (dataset, read_lengths(dataset, given, tokens))
+        return self._lengths_of[1]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
         self._sampler = self.make_sampler()

@@ -36,7 +36,7 @@ def test_defaults_and_where_a_setting_counts():
     assert found["lora_rank", "8"] == "trainable lora"
     assert found["head_units", "64"] == "stages two"
     assert found["finite_difference_scheme", "forward"] == "meta-irm: meta_gradient finite_difference"
-    assert found["penalty_weight", "1.0; 1000 with stages two"] == "irmv1, v-rex"
+    assert found["penalty_weight", "1.0; 1000 with stages two"] == "fishr, irmv1, ib-irm, iga, irmv2, v-rex"
     assert found["penalty_weight", "1.0; 100 with stages two"] == "mm-rex"
     assert found["meta_loss_reduction", "mean"] == "meta-irm"
     assert ("meta_loss_reduction", "sum") in {row[:2] for row in rows_of(train_colored_mnist)}

@@ -20,7 +20,7 @@ def trial(name, accuracy, risk, calibration, unseen):
         for k, a, r, c in zip((1, 2), accuracy, risk, calibration)
     }
     return {
-        "settings": {"row": f"irmv1, trial {name}", "hidden_size": 8, "fields": {}},
+        "settings": {"row": f"irmv1, trial {name}", "hidden_size": 8, "steps": 501, "fields": {}},
         "validation": validation,
         "test": {"p=0.9": {"accuracy": unseen}},
     }
@@ -60,8 +60,8 @@ def test_no_rule_but_the_oracle_looks_at_the_unseen_environment():
 def test_draws_stay_in_their_ranges_and_depend_on_the_trial_alone():
     table = TABLES["colored_mnist"]
     row = table.row("meta-irm")
-    drawn = [paper_runs.trial(row, number) for number in range(200)]
-    assert drawn == [paper_runs.trial(row, number) for number in range(200)]
+    drawn = [paper_runs.trial(table, row, number) for number in range(200)]
+    assert drawn == [paper_runs.trial(table, row, number) for number in range(200)]
     logs = [math.log10(d.fields["inner_learning_rate"]) for d in drawn]
     assert -1.5 <= min(logs) < -1.3
     assert 0.3 < max(logs) <= 0.5

@@ -27,6 +27,9 @@ CASES = {
     "crossed": ("meta-irm", {"meta_gradient": "crossed_difference", "inner_learning_rate": 0.02}),
     "first_order": ("meta-irm", {"meta_gradient": "first_order"}),
     "erm": ("erm", {}),
+    "irmv2": ("irmv2", {"penalty_weight": 5.0}),
+    "iga": ("iga", {"penalty_weight": 0.1, "hessian_product": "central_difference"}),
+    "fish": ("fish", {}),
 }
 FSDP2 = {
     "version": 2,

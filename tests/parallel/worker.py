@@ -28,6 +28,7 @@ KINDS = {
     "first_order": {"meta_gradient": "first_order"},
 }
 
+LOGGED = ("risk", "meta", "irm", "rex", "weight", "fishr", "iga", "coral", "bottleneck", "worst_group")
 PENALTY = {"l2_regularization": 0.01, "penalty_weight": 5.0, "penalty_anneal_steps": 3}
 BASELINES = {
     "erm": ("erm", {"l2_regularization": 0.01}),
@@ -36,6 +37,14 @@ BASELINES = {
     "v-rex": ("v-rex", {**PENALTY, "penalty_momentum": 0.5}),
     "mm-rex": ("mm-rex", {**PENALTY, "penalty_momentum": 0.5}),
     "group-dro": ("group-dro", {"l2_regularization": 0.01, "group_dro_step_size": 0.3}),
+    "irmv2": ("irmv2", PENALTY),
+    "fishr": ("fishr", PENALTY),
+    "ib-irm": ("ib-irm", {**PENALTY, "bottleneck_weight": 2.0}),
+    "coral": ("coral", {**PENALTY, "feature_module": "body.second"}),
+    "iga": ("iga", PENALTY),
+    "iga-forward": ("iga", {**PENALTY, "hessian_product": "forward_difference"}),
+    "fish": ("fish", {"l2_regularization": 0.01, "inner_learning_rate": 0.3}),
+    "dfr": ("dfr", {"l2_regularization": 0.01}),
 }
 
 
@@ -97,11 +106,7 @@ def main(folder: Path) -> None:
         found = trainer.evaluate()
         metrics[name] = {k: v for k, v in found.items() if "accuracy" in k}
         metrics[name]["log"] = [
-            {
-                k: v
-                for k, v in entry.items()
-                if k == "loss" or k.startswith(("risk", "meta_loss", "irm", "rex", "weight"))
-            }
+            {k: v for k, v in entry.items() if k == "loss" or k.startswith(LOGGED)}
             for entry in trainer.state.log_history
             if "loss" in entry
         ]

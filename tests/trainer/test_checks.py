@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datasets
 import pytest
 import torch
 from torch import nn
 from transformers import TrainingArguments
 
 from hf_metairm import EnvironmentConfig, EnvironmentTrainer, MetaIRMConfig, MetaIRMTrainer
+from hf_metairm.trainer.lengths import read_lengths
 
 from .toys import Classifier, arguments, numbers
 
@@ -112,7 +114,7 @@ def test_data_parallel(tmp_path, monkeypatch):
     ("options", "message"),
     [
         ({"accelerator_config": {"split_batches": True}}, "split_batches"),
-        ({"train_sampling_strategy": "group_by_length"}, "train_sampling_strategy"),
+        ({"train_sampling_strategy": "sequential"}, "train_sampling_strategy"),
     ],
 )
 def test_settings_that_would_unbalance_batches(options, message, tmp_path):
@@ -137,3 +139,21 @@ def test_the_trial_pass_leaves_no_trace(tmp_path):
     assert model.training
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_what_has_no_length_cannot_be_grouped_by_it(tmp_path):
+    rows = datasets.Dataset.from_dict({"x": [[0.0]], "length": [3], "input_ids": [[5, 6, 7, 8]]})
+    assert read_lengths(rows, "length", "input_ids").tolist() == [3]
+    assert read_lengths(rows, "none", "input_ids").tolist() == [4]
+    assert read_lengths([{"input_ids": [1, 2]}, {"input_ids": [1]}], "length", "input_ids").tolist() == [2, 1]
+    with pytest.raises(ValueError, match="neither a column 'length' with their lengths nor one 'input_ids'"):
+        read_lengths(rows.select_columns(["x"]), "length", "input_ids")
+
+
+def test_rows_are_grouped_by_length_when_asked_to(tmp_path):
+    dataset = numbers().add_column("length", [k * k % 97 for k in range(len(numbers()))])
+    args = arguments(tmp_path, train_sampling_strategy="group_by_length", max_steps=2)
+    trainer = EnvironmentTrainer(Classifier(), args, train_dataset=dataset)
+    assert trainer.make_sampler().lengths.tolist() == dataset["length"][:]
+    trainer.train()
+    assert trainer.state.global_step == 2

@@ -66,6 +66,14 @@ def test_settings_are_drawn_within_the_ranges_and_do_not_depend_on_how_many_ther
     assert draw_settings(name, 0, seed=0) == []
 
 
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "erm"])
+def test_every_algorithm_trains_a_head_with_its_defaults_for_features(name, features, tmp_path):
+    plan = plan_of(features, algorithms=(name,), trials=1, seeds=(0,), given={name: {"max_steps": 70}})
+    (found,) = search(plan, Trial(tmp_path), Store(tmp_path), None, lambda line: None).trials[name]
+    assert fields_of(found["settings"])["learning_rate"] == default_settings(name)["learning_rate"]
+    assert all(0 < metrics["risk"] < 2 for metrics in found["validation"].values())
+
+
 def test_a_search_finds_what_survives_where_the_cue_turns_round(features, tmp_path):
     found = search(plan_of(features), Trial(tmp_path), Store(tmp_path), None, lambda line: None)
     assert {name: len(results) for name, results in found.trials.items()} == {"erm": 2, "mm-rex": 2}
