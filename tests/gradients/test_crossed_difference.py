@@ -275,3 +275,19 @@ def test_on_a_relu_network_it_is_closer_than_the_forward_difference_and_knows_it
     forward, _ = errors_of("finite_difference", relu_network(), alpha)
     assert crossed < forward
     assert crossed / 2 < reported < 2 * crossed
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_checkpointing_of_transformers_changes_nothing(lora):
+    """Dropout on: what is computed once more draws the masks of the first time, at θ and at θ'."""
+    found = []
+    for recompute in (False, True):
+        model = small_bert().double()
+        if recompute:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        model = with_lora(model) if lora else model
+        torch.manual_seed(5)
+        found.append(
+            meta_gradient(model, bert_risk, bert_batches(3), kind="crossed_difference", inner_learning_rate=0.1)
+        )
+    assert relative_error(found[1].gradients, found[0].gradients) < 1e-10
