@@ -31,7 +31,7 @@ class StdLoss:
         by_inner (`bool`, *optional*, defaults to `False`): whether the running means are kept for each inner
             environment i, over whatever j it was judged on, and not for each pair. Where a few of many environments
             are drawn, a pair comes so seldom that its mean would be out of date. This is the loss replaying of
-            LightMIRM (ICDE 2023), with a mean in place of its queue.
+            LightMIRM (ICDE 2023), which replays losses.
     """
 
     def __init__(

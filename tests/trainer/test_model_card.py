@@ -309,6 +309,7 @@ def test_only_settings_that_were_used_and_the_column_as_the_user_calls_it(tmp_pa
         scheme_of_exact: str = "fast"
         scheme_of_others: str = "slow"
         used_if = {  # noqa: RUF012
+            **MetaIRMConfig.used_if,
             "scheme_of_exact": {"meta_gradient": "exact"},
             "scheme_of_others": {"meta_gradient": "finite_difference"},
         }
