@@ -111,5 +111,5 @@ def told(predicted: np.ndarray, labels: np.ndarray) -> Told:
     right = np.array([(predicted[labels == k] == k).mean() for k in classes])
     error = float(np.sqrt((share * (1 - share) / rows).sum())) / len(classes)
     gain = float((right - share).mean())
-    p = 1 - NormalDist().cdf(gain / error) if error > 0 and len(classes) > 1 else 1.0
+    p = NormalDist().cdf(-gain / error) if error > 0 and len(classes) > 1 else 1.0
     return Told(float(right.mean()), float(share.mean()), p)

@@ -42,6 +42,7 @@ class InferredEnvironments:
     Args:
         dataset (`datasets.Dataset` or `TensorRows`): the rows, with one column more.
         column (`str`): its name.
+        text_column (`str`, *optional*): where the texts of the rows are.
         method (`str`): `"eiil"` or `"jtt"`.
         rows (`dict[str, int]`): by environment: `"against"` and `"with"` the reference model.
         held_out ([`HeldOut`]): whether the split is better than chance.
@@ -50,6 +51,7 @@ class InferredEnvironments:
 
     dataset: Any
     column: str
+    text_column: str | None
     method: str
     rows: dict[str, int]
     held_out: HeldOut
@@ -118,6 +120,7 @@ def infer_environments(
         )
     label_column = label_column or ("labels" if "label" not in dataset.column_names else "label")
     labels, names = _labels(dataset, label_column)
+    text_column = _text_column(dataset, text_column)
     texts = _texts(dataset, text_column)
     features = _features(model, dataset, label_column, names, texts, say)
     folds = draw_folds(list(range(len(labels))) if texts is None else texts, seed)
@@ -140,7 +143,8 @@ def infer_environments(
     rows = dict(zip(NAMES, np.bincount(environments, minlength=2).tolist()))
     held_out = judge_split(logits, labels, environments, NAMES, features, folds)
     words = [NAMES[e] for e in environments]
-    return InferredEnvironments(_with(dataset, column, words), column, method, rows, held_out, _warnings(held_out))
+    divided = _with(dataset, column, words)
+    return InferredEnvironments(divided, column, text_column, method, rows, held_out, _warnings(held_out))
 
 
 def _labels(dataset: Any, column: str) -> tuple[np.ndarray, list[str]]:
@@ -168,15 +172,18 @@ def _labels(dataset: Any, column: str) -> tuple[np.ndarray, list[str]]:
     return codes, names
 
 
+def _text_column(dataset: Any, column: str | None) -> str | None:
+    """The one asked for, or one of the usual names that is there."""
+    if column is not None:
+        check_columns(dataset, text_column=column)
+        return column
+    return next((name for name in ("sentence", "text") if name in dataset.column_names), None)
+
+
 def _texts(dataset: Any, column: str | None) -> list[str] | None:
     """The texts of rows that have some."""
-    if isinstance(dataset, TensorRows):
+    if column is None or isinstance(dataset, TensorRows):
         return None
-    if column is None:
-        column = next((name for name in ("sentence", "text") if name in dataset.column_names), None)
-        if column is None:
-            return None
-    check_columns(dataset, text_column=column)
     return as_texts(dataset.with_format(None).select_columns([column]), column)[column][:]
 
 
