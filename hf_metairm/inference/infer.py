@@ -118,7 +118,8 @@ def infer_environments(
             f"There is a column {column!r} already: train with it as it is, or give the new one another name with "
             "--environment_column."
         )
-    label_column = label_column or ("labels" if "label" not in dataset.column_names else "label")
+    if label_column is None:
+        label_column = "labels" if "label" not in dataset.column_names and isinstance(dataset, TensorRows) else "label"
     labels, names = _labels(dataset, label_column)
     text_column = _text_column(dataset, text_column)
     texts = _texts(dataset, text_column)

@@ -91,7 +91,7 @@ def draw_split(inspection: Inspection, words: dict[str, np.ndarray], title: str,
     if words:
         axes = panels[1][0]
         longest = max(1, int(np.percentile(np.concatenate(list(words.values())), 99)))
-        bins = np.linspace(0, longest, min(longest, 30) + 1)
+        bins = np.arange(0, longest + 2, -(-longest // 30)) - 0.5
         for (name, counts), style in zip(words.items(), ("-", "--")):
             weights = np.full(len(counts), 1 / max(len(counts), 1))
             axes.hist(counts, bins, weights=weights, histtype="step", linestyle=style, color="black", label=name)
