@@ -138,7 +138,8 @@ def infer_environments(
     if not against.any() or against.all():
         raise ValueError(
             f"All {len(against):,} rows are {'against' if against.any() else 'with'} the reference model, so the "
-            "other environment would have none: give a model that was trained for fewer steps, or on other rows."
+            "other environment would have none: take another reference model, one that has not seen these rows, or "
+            "ERM where nothing contradicts it."
         )
     environments = np.where(against, 0, 1)
     rows = dict(zip(NAMES, np.bincount(environments, minlength=2).tolist()))
