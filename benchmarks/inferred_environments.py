@@ -2,10 +2,10 @@
 What `infer_environments` finds where the environments are known, and what training on it is worth.
 
     python benchmarks/inferred_environments.py splits    # a minute or two
-    python benchmarks/inferred_environments.py train     # seeds 0 to 2; half an hour on one core
+    python benchmarks/inferred_environments.py train     # Colored MNIST, seeds 0 to 2; minutes on one core
 
-The lines go to `docs/benchmarks/inferred_environments.jsonl`. Two penalties and a threshold of the method were chosen
-by a look at the splits of seeds 0 and 1, so the splits here are those of seeds 2 to 6.
+The lines go to `docs/benchmarks/inferred_environments.jsonl`. The penalties of both models were chosen by a
+look at the splits of seeds 0 and 1, so the splits here are those of seeds from 2 on.
 """
 
 from __future__ import annotations
@@ -24,23 +24,20 @@ from transformers import PrinterCallback, set_seed
 
 from hf_metairm import ColoredMNIST, PunctuatedSST2, infer_environments
 from hf_metairm.data import TensorRows
-from hf_metairm.experiments.heads import OneBatch
 from hf_metairm.inference.infer import InferredEnvironments
 from hf_metairm.inference.reference import draw_folds, features_of_texts, reference_logits
 from hf_metairm.inference.split import eiil, slopes
 from hf_metairm.models import ColoredMNISTClassifier, ColoredMNISTConfig
+from hf_metairm.paper.image_tables import ERM, META_IRM
 from hf_metairm.trainer import ALGORITHMS
 
 
 OUT = Path(__file__).parents[1] / "docs" / "benchmarks" / "inferred_environments.jsonl"
 TEXTS, IMAGES = ("noise_25", "clean", "vanilla_25", "vanilla"), ("binary", "grayscale")
 TEST = (0.1, 0.2, 0.9)
-# hf_metairm/configs/colored_mnist.yaml
-BUDGET: dict[str, Any] = {"max_steps": 300, "learning_rate": 1e-3, "l2_regularization": 0.01}
-ALGORITHM_FIELDS: dict[str, dict[str, Any]] = {
-    "erm": {},
-    "meta-irm": {"inner_learning_rate": 0.1, "std_loss_weight": 100, "penalty_anneal_steps": 100},
-}
+# The settings of the paper's tables for small batches.
+BATCH, STEPS = 512, 400
+ROWS = {"erm": ERM.at(BATCH), "meta-irm": META_IRM.at(BATCH)}
 
 
 def agreement(found: InferredEnvironments, truth: np.ndarray) -> float:
@@ -92,7 +89,6 @@ def split(dataset: str, config: str, seed: int, rows: Any, environments: list[st
         "reference": vars(found.held_out.reference),
         "kept": {name: vars(told) for name, told in found.held_out.kept.items()},
         "p_value": found.held_out.p_value,
-        "warned": bool(found.warnings),
         "found": found,
     }
 
@@ -119,10 +115,10 @@ def train(way: str, algorithm: str, rows: TensorRows, test: TensorRows, seed: in
     with tempfile.TemporaryDirectory() as folder:
         args = config_class(
             output_dir=folder,
-            per_device_train_batch_size=len(rows),
+            per_device_train_batch_size=BATCH,
+            max_steps=STEPS,
             per_device_eval_batch_size=10_000,
             max_grad_norm=0.0,
-            lr_scheduler_type="constant",
             report_to="none",
             disable_tqdm=True,
             save_strategy="no",
@@ -130,13 +126,11 @@ def train(way: str, algorithm: str, rows: TensorRows, test: TensorRows, seed: in
             dataloader_pin_memory=False,
             use_cpu=True,
             seed=seed,
-            **BUDGET,
-            **ALGORITHM_FIELDS[algorithm],
+            **ROWS[algorithm].fields,
         )
         set_seed(seed)
-        kind = type(trainer_class.__name__, (OneBatch, trainer_class), {})
         model = ColoredMNISTClassifier(ColoredMNISTConfig())
-        trainer = kind(model, args, train_dataset=rows, eval_dataset=test)
+        trainer = trainer_class(model, args, train_dataset=rows, eval_dataset=test)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
         found = trainer.evaluate()
@@ -184,7 +178,7 @@ def main() -> None:
         keep(train("erm", "erm", rows, test, seed))
 
 
-SPLIT_SEEDS = (2, 3, 4, 5, 6)
+SPLIT_SEEDS = (2, 3)
 
 
 def keep(line: dict[str, Any]) -> None:

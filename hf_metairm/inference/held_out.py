@@ -29,7 +29,7 @@ from torch import Tensor
 from ..inspection.regression import Features, cross_fitted
 
 
-SIGNIFICANT = 0.01
+SIGNIFICANT = 0.05
 RIDGE = 0.3  # per row
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hf_metairm.inference import infer_environments
-from hf_metairm.inference.held_out import told
+from hf_metairm.inference.held_out import SIGNIFICANT, told
 
 from .made import reviews
 
@@ -43,5 +43,5 @@ def test_predictions_of_one_class_and_labels_of_one_class_tell_nothing():
 def test_chance_seldom_passes(content):
     """No cue: labels are noise, or one word tells them and the errors are noise."""
     found = [infer_environments("regression", reviews(seed, 300, content, None)[0]) for seed in range(40)]
-    assert sum(one.held_out.p_value < 0.05 for one in found) <= 4
-    assert all(bool(one.warnings) == (one.held_out.p_value > 0.01) for one in found)
+    assert sum(one.held_out.p_value < SIGNIFICANT for one in found) <= 4
+    assert all(bool(one.warnings) == (one.held_out.p_value > SIGNIFICANT) for one in found)
