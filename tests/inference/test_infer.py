@@ -30,9 +30,9 @@ def test_the_split_is_whether_the_mark_contradicts_the_label(method, seed):
     assert found.dataset["text"][:] == rows["text"][:]
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(0.75, "have nothing to keep"), (0.5, "its errors are noise")])
-def test_without_a_cue_a_warning_says_so_and_what_to_do(content, sentence):
-    found = hf_metairm.infer_environments("regression", reviews(0, 1500, content, None)[0])
+@pytest.mark.parametrize(("content", "seed", "sentence"), [(0.75, 0, "nothing to keep"), (0.5, 1, "errors are noise")])
+def test_without_a_cue_a_warning_says_so_and_what_to_do(content, seed, sentence):
+    found = hf_metairm.infer_environments("regression", reviews(seed, 1500, content, None)[0])
     (warning,) = found.warnings
     assert "no better than chance" in warning
     assert sentence in warning
