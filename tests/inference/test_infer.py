@@ -11,6 +11,7 @@ import hf_metairm
 from hf_metairm.data import TensorRows
 from hf_metairm.inference.reference import draw_folds
 
+from ..models.tiny import save_tiny_encoder
 from .made import reviews
 
 
@@ -112,3 +113,13 @@ def test_one_sentence_for_what_cannot_be_divided(case):
     model, rows, fields, sentence = refused()[case]
     with pytest.raises(ValueError, match=sentence):
         hf_metairm.infer_environments(model, rows, **fields)
+
+
+def test_an_encoder_stands_in_for_words(tmp_path):
+    encoder = save_tiny_encoder(tmp_path / "model", mean_pooled=False)
+    rows = reviews(0, 200)[0]
+    said = []
+    found = hf_metairm.infer_environments(str(encoder), rows.select([*range(200), 0, 1]), say=said.append)
+    assert said == [f"Encoding {len(set(rows['text'][:])):,} texts."]
+    assert sum(found.rows.values()) == 202
+    assert against(found)[:2].tolist() == against(found)[200:].tolist(), "equal texts are judged by the same model"
