@@ -12,7 +12,8 @@ every site, written up in a model card. Takes a minute or two on two CPU cores.
 
     uv run trainer_examples/own_data.py
 
-Without uv it needs `pip install '.[demo]'`. Editors that know `# %%` run it as a notebook.
+Without uv it needs `pip install '.[demo]'`. Editors that know `# %%` run it as a notebook, and own_data.ipynb is a
+shorter one.
 """
 
 # %% A file as you may have one. Each site has a habit: how often its reviewers end a good review with "!".
