@@ -72,10 +72,11 @@ def check_options(script: Path, words: list[str]) -> None:
 
 def check_uv(words: list[str]) -> None:
     assert words[0] == "run"
-    script = ROOT / words[1]
-    assert header(script), f"{words[1]} does not say what it needs"
-    if words[2:]:
-        check_options(script, words[2:])
+    words = words[3:] if words[1] == "--with" else words[1:]
+    script = ROOT / words[0]
+    assert header(script), f"{words[0]} does not say what it needs"
+    if words[1:]:
+        check_options(script, words[1:])
 
 
 def check_settings(recipe: str, config, words: list[str]) -> None:
