@@ -72,6 +72,8 @@ def check_options(script: Path, words: list[str]) -> None:
 
 def check_uv(words: list[str]) -> None:
     assert words[0] == "run"
+    if len(words) == 1:  # spoken of
+        return
     words = words[3:] if words[1] == "--with" else words[1:]
     script = ROOT / words[0]
     assert header(script), f"{words[0]} does not say what it needs"
