@@ -1,8 +1,18 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["hf_metairm[trl]"]
+#
+# [tool.uv.sources]
+# hf_metairm = { path = "..", editable = true }
+# ///
+
 """
 Direct preference optimization by meta-IRM, with LoRA, on preferences of two groups of people.
 
+    uv run trainer_examples/dpo.py
+
 A small model with random weights stands in for yours: with `AutoModelForCausalLM.from_pretrained(name)` and its
-tokenizer the rest stays. Needs `pip install 'hf_metairm[trl]'`; takes a few seconds on a CPU.
+tokenizer the rest stays. Takes a few seconds on a CPU. Without uv it needs `pip install '.[trl]'`.
 """
 
 import random

@@ -1,13 +1,21 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["hf_metairm[demo]"]
+#
+# [tool.uv.sources]
+# hf_metairm = { path = "..", editable = true }
+# ///
+
 """
 Fine-tune a sentence encoder on text from several environments, by one algorithm, and see how it does in each of them.
 
+    uv run trainer_examples/finetune_text.py --algorithm meta-irm --freeze_encoder    # without a GPU
     accelerate launch trainer_examples/finetune_text.py --algorithm meta-irm
-    accelerate launch trainer_examples/finetune_text.py --algorithm meta-irm --freeze_encoder   # without a GPU
     accelerate launch trainer_examples/finetune_text.py --algorithm erm --max_steps 200 --learning_rate 1e-4
 
 The data are PunctuatedSST-2: sentiment of movie reviews, whose final mark, " ." or " !", agrees with the label with
-probability 1 - p. Two environments are trained on, p=0.1 and p=0.2; at p=0.9 the mark says the opposite. Needs
-`pip install 'hf_metairm[demo]'`, and no network. Every field of the algorithm's Config is an option.
+probability 1 - p. Two environments are trained on, p=0.1 and p=0.2; at p=0.9 the mark says the opposite. Without uv
+it needs `pip install '.[demo]'`. Every field of the algorithm's Config is an option.
 """
 
 import argparse

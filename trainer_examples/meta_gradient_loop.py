@@ -1,7 +1,16 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["hf_metairm"]
+#
+# [tool.uv.sources]
+# hf_metairm = { path = "..", editable = true }
+# ///
+
 """
 The meta-IRM gradient in a plain Accelerate loop, without a Trainer.
 
-    accelerate launch trainer_examples/meta_gradient_loop.py
+    uv run trainer_examples/meta_gradient_loop.py
+    accelerate launch trainer_examples/meta_gradient_loop.py    # on several processes, if you have them
 """
 
 import torch

@@ -1,11 +1,19 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["hf_metairm[demo]"]
+#
+# [tool.uv.sources]
+# hf_metairm = { path = "..", editable = true }
+# ///
+
 """
 Your own data, cell by cell: a CSV file with a `site` column, looked at, trained on by ERM and by meta-IRM, tested in
-every site, written up in a model card. Runs without a network (needs `pip install 'hf_metairm[demo]'`), on two CPU
-cores in a minute or two.
+every site, written up in a model card. Takes a minute or two on two CPU cores.
 
-    python trainer_examples/own_data.py
+    uv run trainer_examples/own_data.py
 
-Editors that know `# %%` run it as a notebook.
+Without uv it needs `pip install '.[demo]'`. Editors that know `# %%` run it as a notebook, and own_data.ipynb is a
+shorter one.
 """
 
 # %% A file as you may have one. Each site has a habit: how often its reviewers end a good review with "!".

@@ -1,8 +1,19 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["hf_metairm[trl]"]
+#
+# [tool.uv.sources]
+# hf_metairm = { path = "..", editable = true }
+# ///
+
 """
 A reward model by meta-IRM, on preferences of two groups of people who like long answers to different degrees.
 
+    uv run trainer_examples/reward.py
+
 A small model with random weights stands in for yours: with `AutoModelForSequenceClassification.from_pretrained(name,
-num_labels=1)` and its tokenizer the rest stays. Needs `pip install 'hf_metairm[trl]'`; takes a few seconds on a CPU.
+num_labels=1)` and its tokenizer the rest stays. Takes a few seconds on a CPU. Without uv it needs
+`pip install '.[trl]'`.
 """
 
 import random

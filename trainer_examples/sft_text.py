@@ -1,8 +1,18 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["hf_metairm[trl]"]
+#
+# [tool.uv.sources]
+# hf_metairm = { path = "..", editable = true }
+# ///
+
 """
 Supervised fine-tuning by meta-IRM, on sentences of two sites whose endings say something else at each.
 
+    uv run trainer_examples/sft_text.py
+
 A small model with random weights stands in for yours: with `GPT2LMHeadModel.from_pretrained("gpt2")` and its tokenizer
-the rest stays. Needs `pip install 'hf_metairm[trl]'`; takes a few seconds on a CPU.
+the rest stays. Takes a few seconds on a CPU. Without uv it needs `pip install '.[trl]'`.
 """
 
 import random

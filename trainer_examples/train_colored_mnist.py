@@ -1,7 +1,15 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["hf_metairm"]
+#
+# [tool.uv.sources]
+# hf_metairm = { path = "..", editable = true }
+# ///
+
 """
 Train the perceptron of the Colored MNIST experiments by one algorithm, and see how it does in each environment.
 
-    accelerate launch trainer_examples/train_colored_mnist.py --algorithm meta-irm --std_loss_weight 100
+    uv run trainer_examples/train_colored_mnist.py --algorithm meta-irm --std_loss_weight 100
     accelerate launch trainer_examples/train_colored_mnist.py --algorithm erm
 
 Digits are red or green, and the colour agrees with the label (noisy in one of four rows) with probability 1 - p. Two

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # comes with bandit[toml]
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, *DOCS]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"`((?:hf|hf-metairm|accelerate launch|make|python|pip install) [^`]+)`")
+# As in PEP 723.
+_HEADER = re.compile(r"^# /// script$\s((?:^#(?:| .*)$\s)+)^# ///$", re.MULTILINE)
+_INLINE = re.compile(r"`((?:hf|hf-metairm|accelerate launch|make|python|pip install|uv) [^`]+)`")
 
 
 @dataclass
@@ -34,6 +42,12 @@ def snippets(page: Path, language: str) -> list[Snippet]:
     text = page.read_text(encoding="utf-8")
     found = [Snippet(m[1], m[2], text.count("\n", 0, m.start()) + 2) for m in _FENCE.finditer(text)]
     return [snippet for snippet in found if snippet.language == language]
+
+
+def header(script: Path) -> dict:
+    """What a script says that it needs (PEP 723), as `uv run` reads it; nothing where it says nothing."""
+    block = _HEADER.search(script.read_text(encoding="utf-8"))
+    return tomllib.loads(re.sub("^# ?", "", block[1], flags=re.MULTILINE)) if block else {}
 
 
 def prose(page: Path) -> str:

@@ -6,6 +6,7 @@ import importlib
 import re
 import runpy
 import shlex
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -22,7 +23,7 @@ from hf_metairm.provenance import __version__
 from hf_metairm.trainer import ALGORITHMS
 from hf_metairm.tuning.tune import read_tune_settings
 
-from .pages import PAGES, ROOT, commands, name_of
+from .pages import PAGES, ROOT, commands, header, name_of
 
 
 def check(words: list[str]) -> None:
@@ -59,10 +60,25 @@ def check_launch(words: list[str]) -> None:
     script = ROOT / job.training_script
     assert script.is_file(), script
     if job.training_script_args:
-        arguments = runpy.run_path(str(script), run_name="not main")["ScriptArguments"]
-        chosen = HfArgumentParser(arguments).parse_known_args(job.training_script_args)[0].algorithm
-        parser = HfArgumentParser((arguments, ALGORITHMS[chosen][1]))
-        parser.parse_args_into_dataclasses(args=[*job.training_script_args, "--output_dir", "unused"])
+        check_options(script, job.training_script_args)
+
+
+def check_options(script: Path, words: list[str]) -> None:
+    arguments = runpy.run_path(str(script), run_name="not main")["ScriptArguments"]
+    chosen = HfArgumentParser(arguments).parse_known_args(words)[0].algorithm
+    parser = HfArgumentParser((arguments, ALGORITHMS[chosen][1]))
+    parser.parse_args_into_dataclasses(args=[*words, "--output_dir", "unused"])
+
+
+def check_uv(words: list[str]) -> None:
+    assert words[0] == "run"
+    if len(words) == 1:  # spoken of
+        return
+    words = words[3:] if words[1] == "--with" else words[1:]
+    script = ROOT / words[0]
+    assert header(script), f"{words[0]} does not say what it needs"
+    if words[1:]:
+        check_options(script, words[1:])
 
 
 def check_settings(recipe: str, config, words: list[str]) -> None:
@@ -108,6 +124,7 @@ CHECKS = {
     "make": check_make,
     "pip": check_pip,
     "python": check_script,
+    "uv": check_uv,
 }
 
 
@@ -138,6 +155,9 @@ def test_commands(page, monkeypatch):
         "pip install hf_metairm",
         "pip install hf_metairm-0.0.1-py3-none-any.whl",
         "python benchmarks/meta_step.py --peers",
+        "uv run trainer_examples/finetune_text.py --maxx_steps 3",
+        "uv run trainer_examples/finetune.py",
+        "uv run benchmarks/meta_step.py",
         "hf upload you/reviews outputs --privat",
         "hf upstairs you/reviews outputs",
         "rm reviews.csv",
