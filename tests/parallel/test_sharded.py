@@ -42,3 +42,9 @@ def test_trainer_under_accelerates_fsdp2_trains_what_one_process_trains(tmp_path
         assert one.keys() == two.keys() == start.keys()
         way, expected = ([state[k] - start[k] for k in start] for state in (two, one))
         assert relative_error(way, expected) < bound, name
+
+
+def test_a_sharded_run_that_is_interrupted_and_resumed_is_the_run_left_alone(tmp_path):
+    launch("tests.parallel.sharded_resume_worker", str(tmp_path), processes=2)
+    found = json.loads((tmp_path / "equal.json").read_text())
+    assert found == {"FULL_STATE_DICT": True, "SHARDED_STATE_DICT": True}
