@@ -103,12 +103,17 @@ def sharded_bytes(
 def vectors(kind: str, environments: int) -> int:
     """
     How many vectors as large as what is trained are alive at the peak of a meta-gradient, beside the parameters and
-    the optimizer's state; the gradient that is found is one of them. For one inner step, all pairs and λ > 0.
+    the optimizer's state; the gradient that is found is one of them. For one inner step, all pairs and λ > 0; that of
+    `"exact"` on one process, without its graph.
     """
     if kind == "crossed":  # θ, the inner gradients that are kept, both outer ones of a pair, and the sums
         return 5 if environments == 2 else 8
-    # θ, the inner gradient, v, the gradient at θ + εu (or zeros in the product's place), two if central, and the sum
-    return 6 if kind == "central" else 5
+    if kind in (
+        "first_order",
+        "exact",
+    ):  # θ or θ', the inner gradient, the outer one, their sum where several, the sum
+        return 4 if environments == 2 else 5
+    return 6 if kind == "central" else 5  # θ, the inner gradient, v, that at θ + εu (and at θ − εu), and the sum
 
 
 def _number(value: float) -> str:

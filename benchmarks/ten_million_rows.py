@@ -1,14 +1,15 @@
 """
 Ten million short texts of a thousand sites, memory-mapped: how long a Trainer takes until its first step is done.
 
-    python benchmarks/ten_million_rows.py
+    python benchmarks/ten_million_rows.py [FOLDER]
 
-writes them as an Arrow file of 0.9 GB into a temporary folder (12 words a row; labels and sites at random), and a tiny
-encoder. Two processes of their own then train on them until the first step is done: one on the rows as they stand, one
-on a selection of them in random order, as `shuffle` and `train_test_split` give. Seconds since the process started,
-seconds of CPU and memory after each part go to `docs/benchmarks/ten_million_rows.json`. `MiB` is the peak of the
-resident set, which counts the pages of the file that are mapped at that time; `own_MiB` is memory that is in no file.
-All of the encoder is trained, with eight sites in a batch. Needs Linux, and the extra `demo` for the tokenizer.
+writes them as an Arrow file of 0.8 GB (12 words a row; labels and sites at random), and a tiny encoder, into a
+temporary folder, or into the one named, where they stay and are used again. Two processes of their own then train on
+them until the first step is done: one on the rows as they stand, one on a selection of them in random order, as
+`shuffle` and `train_test_split` give. Seconds since the process started, seconds of CPU and memory after each part go
+to `docs/benchmarks/ten_million_rows.json`. `MiB` is the peak of the resident set, which counts the pages of the file
+that are mapped at that time; `own_MiB` is memory that is in no file. All of the encoder is trained, with eight sites
+in a batch. Needs Linux, and the extra `demo` for the tokenizer.
 """
 
 from __future__ import annotations
@@ -114,12 +115,13 @@ def main() -> None:
 
     found: dict = {"rows": ROWS, "sites": SITES, "hardware": hardware(), "versions": versions(), "runs": []}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_rows(folder / "rows.arrow")
-        make_encoder(folder / "encoder")
+        folder = Path(name) if len(sys.argv) < 2 else Path(sys.argv[1]).resolve()
+        if not (folder / "encoder").exists():
+            write_rows(folder / "rows.arrow")
+            make_encoder(folder / "encoder")
         found["file_MiB"] = (folder / "rows.arrow").stat().st_size // 2**20
         for order in ("as stored", "shuffled"):
-            whole = measured([sys.executable, __file__, str(folder), order], folder)
+            whole = measured([sys.executable, str(Path(__file__).resolve()), str(folder), order], folder)
             parts = json.loads((folder / "found.json").read_text())
             found["runs"].append({"rows": order, **whole, "parts": parts})
             print(found["runs"][-1], flush=True)
@@ -127,7 +129,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 2:
         train(Path(sys.argv[1]), sys.argv[2] == "shuffled")
     else:
         main()

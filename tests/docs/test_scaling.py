@@ -51,6 +51,12 @@ def test_two_processes_send_what_the_formula_says(kind, environments, plan, sent
     assert found["all_reduce"] == 4 * (done.scalars + sent["tensors"]), "risks, and which parameters were used"
 
 
+def test_micro_batches_cost_traffic_under_fsdp2_alone(sent):
+    assert sent["in halves replicated"] == sent["forward replicated 4"]
+    once, twice = sent["forward sharded 4"], sent["in halves sharded"]
+    assert twice == {**once, "all_gather": 2 * once["all_gather"], "reduce_scatter": 2 * once["reduce_scatter"]}
+
+
 class Alive(TorchDispatchMode):
     """How many tensors of a size were alive at most beside a model's parameters, counting each storage once."""
 
@@ -79,14 +85,14 @@ class Alive(TorchDispatchMode):
         self.now -= 1
 
 
-@pytest.mark.parametrize(("kind", "environments"), CASES)
+@pytest.mark.parametrize(("kind", "environments"), [*CASES, ("exact", 2), ("exact", 3)])
 def test_as_many_vectors_are_kept_as_the_formula_says(kind, environments, plan):
     torch.manual_seed(0)
     layers = [layer for _ in range(LAYERS) for layer in (nn.Linear(SIZE, SIZE, bias=False), nn.Tanh())]
     model = nn.Sequential(*layers)
-    batches = {e: torch.randn(2, SIZE) for e in range(environments)}
+    batches, options = {e: torch.randn(2, SIZE) for e in range(environments)}, KINDS.get(kind, {"kind": kind})
     with Alive(SIZE * SIZE, model) as alive:
-        meta_gradient(model, lambda m, x: m(x).square().mean(), batches, std_loss=StdLoss(2.0), **KINDS[kind])
+        meta_gradient(model, lambda m, x: m(x).square().mean(), batches, std_loss=StdLoss(2.0), **options)
     # One layer at a time has its gradient beside all the vectors.
     assert plan.vectors(kind, environments) <= alive.most / LAYERS < plan.vectors(kind, environments) + 0.2
 

@@ -24,6 +24,8 @@ def test_sharded_parameters_give_the_gradient_of_the_joint_batch(tmp_path):
     assert abs(one - two) < 1e-2 * one
     assert found["central"] < 1e-8
     assert found["forward"] < 1e-6
+    assert found["forward in parts"] < 1e-6
+    assert found["crossed in parts"] < 1e-12
     for name in ("forward", "central", "crossed", "first_order"):
         assert found[f"{name} objective"] < 1e-12
         assert found[f"{name} restored"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch.distributed as dist
+from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
@@ -55,6 +56,20 @@ def counting() -> Iterator[Counter[str]]:
         yield found
 
 
+def replicated() -> nn.Module:
+    """A model that every process has whole."""
+    return DistributedDataParallel(small_bert(dropout=0.0))
+
+
+def sharded(count: int) -> nn.Module:
+    """A model of which every process has a part."""
+    model = small_bert(dropout=0.0)
+    mesh = dist.device_mesh.init_device_mesh("cpu", (count,))
+    for layer in model.bert.encoder.layer:
+        fully_shard(layer, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
+
+
 def main(file: Path) -> None:
     """Write the bytes of each kind at two, three and four environments, and the sizes of the model."""
     dist.init_process_group("gloo")
@@ -64,19 +79,18 @@ def main(file: Path) -> None:
         whole = bert_batches(environments, rows=4)
         own = {e: {k: v[rank::count] for k, v in batch.items()} for e, batch in whole.items()}
         for name, options in KINDS.items():
-            model = small_bert(dropout=0.0)
-            replicated = DistributedDataParallel(model)
-            with counting() as sent:
-                meta_gradient(replicated, bert_risk, own, std_loss=StdLoss(2.0), **options)
-            found[f"{name} replicated {environments}"] = sent
-            sharded = small_bert(dropout=0.0)
-            mesh = dist.device_mesh.init_device_mesh("cpu", (count,))
-            for layer in sharded.bert.encoder.layer:
-                fully_shard(layer, mesh=mesh)
-            fully_shard(sharded, mesh=mesh)
-            with counting() as sent:
-                meta_gradient(sharded, bert_risk, own, std_loss=StdLoss(2.0), **options)
-            found[f"{name} sharded {environments}"] = sent
+            for what, model in (("replicated", replicated()), ("sharded", sharded(count))):
+                with counting() as sent:
+                    meta_gradient(model, bert_risk, own, std_loss=StdLoss(2.0), **options)
+                found[f"{name} {what} {environments}"] = sent
+    halves = {
+        e: [{k: v[:1] for k, v in batch.items()}, {k: v[1:] for k, v in batch.items()}] for e, batch in own.items()
+    }
+    for what, model in (("replicated", replicated()), ("sharded", sharded(count))):
+        with counting() as sent:
+            meta_gradient(model, bert_risk, halves, std_loss=StdLoss(2.0), **KINDS["forward"])
+        found[f"in halves {what}"] = sent
+    model = small_bert()
     found["tensors"] = len(list(model.parameters()))
     found["blocks"] = sum(p.numel() for p in model.bert.encoder.layer.parameters())
     found["parameters"] = sum(p.numel() for p in model.parameters())
