@@ -82,7 +82,14 @@ def replicated_bytes(done: Passes, trained: float, tensors: int = 0, item: int =
 
 
 def sharded_bytes(
-    done: Passes, blocks: float, root: float, trained: float | None = None, gathered: int = 4, reduced: int = 4
+    done: Passes,
+    blocks: float,
+    root: float,
+    trained: float | None = None,
+    *,
+    parts: int = 1,
+    gathered: int = 4,
+    reduced: int = 4,
 ) -> tuple[float, float]:
     """
     Bytes that come out of all-gather and that go into reduce-scatter on each process, in one meta-gradient under
@@ -93,11 +100,12 @@ def sharded_bytes(
         blocks (`float`): how many numbers are in blocks that are sharded again after their forward pass.
         root (`float`): how many are in the root, which is not, and gathered once for forward and backward.
         trained (`float`, *optional*): how many of both are trained; all if `None`.
+        parts (`int`, *optional*, defaults to 1): micro-batches.
         gathered (`int`, *optional*, defaults to 4), reduced (`int`, *optional*, defaults to 4): bytes of a number.
     """
     trained = blocks + root if trained is None else trained
-    gathers = done.gradients * (2 * blocks + root) + done.losses * (blocks + root)
-    return gathered * gathers, reduced * done.gradients * trained
+    gathers = parts * (done.gradients * (2 * blocks + root) + done.losses * blocks) + done.losses * root
+    return gathered * gathers, reduced * parts * done.gradients * trained
 
 
 def vectors(kind: str, environments: int) -> int:
