@@ -4,7 +4,7 @@ Ten million short texts of a thousand sites, memory-mapped: how long a Trainer t
     python benchmarks/ten_million_rows.py [FOLDER]
 
 writes them as an Arrow file of 0.8 GB (12 words a row; labels and sites at random), and a tiny encoder, into a
-temporary folder, or into the one named, where they stay and are used again. Two processes of their own then train on
+temporary folder, or into the one named, where they stay and are used again. Twice two processes of their own train on
 them until the first step is done: one on the rows as they stand, one on a selection of them in random order, as
 `shuffle` and `train_test_split` give. Seconds since the process started, seconds of CPU and memory after each part go
 to `docs/benchmarks/ten_million_rows.json`. `MiB` is the peak of the resident set, which counts the pages of the file
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 
-ROWS, SITES, WORDS, AT_ONCE = 10_000_000, 1_000, 12, 200_000
+ROWS, SITES, WORDS, AT_ONCE, ROUNDS = 10_000_000, 1_000, 12, 200_000, 2
 OUT = Path(__file__).parents[1] / "docs" / "benchmarks" / "ten_million_rows.json"
 
 
@@ -120,7 +120,7 @@ def main() -> None:
             write_rows(folder / "rows.arrow")
             make_encoder(folder / "encoder")
         found["file_MiB"] = (folder / "rows.arrow").stat().st_size // 2**20
-        for order in ("as stored", "shuffled"):
+        for order in ("as stored", "shuffled") * ROUNDS:
             whole = measured([sys.executable, str(Path(__file__).resolve()), str(folder), order], folder)
             parts = json.loads((folder / "found.json").read_text())
             found["runs"].append({"rows": order, **whole, "parts": parts})
