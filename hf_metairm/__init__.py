@@ -33,6 +33,7 @@ _MODULE_OF = {
     "PunctuatedSST2": "data",
     "RExConfig": "trainer",
     "RExTrainer": "trainer",
+    "infer_environments": "inference",
     "meta_gradient": "gradients",
 }
 

@@ -1,6 +1,7 @@
 from .data import ColoredMNIST, PunctuatedSST2
 from .environments import EnvironmentSampler
 from .gradients import meta_gradient
+from .inference import infer_environments
 from .provenance import __version__ as __version__
 from .trainer import (
     EnvironmentConfig,
@@ -37,5 +38,6 @@ __all__ = [
     "PunctuatedSST2",
     "RExConfig",
     "RExTrainer",
+    "infer_environments",
     "meta_gradient",
 ]

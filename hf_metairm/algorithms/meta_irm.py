@@ -143,7 +143,10 @@ class MetaIRMSettings(AlgorithmSettings):
         "penalty_anneal_steps": 60,
     }
     on_own_data = {"meta_loss_reduction": "mean"}  # noqa: RUF012
-    used_if = {"finite_difference_scheme": {"meta_gradient": "finite_difference"}}  # noqa: RUF012
+    used_if = {  # noqa: RUF012
+        "finite_difference_scheme": {"meta_gradient": "finite_difference"},
+        "meta_gradient_check_steps": {"meta_gradient": (AUTO, "crossed_difference", "finite_difference")},
+    }
 
     @property
     def fewest_environments(self) -> int:

@@ -15,7 +15,7 @@ class Settings:
     """
 
     used_if: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Of a field that only counts with another's value: which field, and which value."""
+    """Of a field that only counts with another's value: which field, and which value, or a tuple of them."""
 
     def __post_init__(self) -> None:
         following = getattr(super(), "__post_init__", None)

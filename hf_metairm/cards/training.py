@@ -84,7 +84,8 @@ def all_settings(args: Any) -> dict[str, Any]:
 
 def _is_used(field: Any, args: Any) -> bool:
     needed = getattr(type(args), "used_if", {}).get(field.name, {})
-    return _is_on(field.name, getattr(args, field.name)) and all(getattr(args, k) == v for k, v in needed.items())
+    counts = all(getattr(args, k) in (v if isinstance(v, tuple) else (v,)) for k, v in needed.items())
+    return counts and _is_on(field.name, getattr(args, field.name))
 
 
 def _is_on(name: str, value: Any) -> bool:

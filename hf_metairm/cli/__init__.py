@@ -7,6 +7,7 @@ import typer
 from .build_dataset import build_dataset
 from .env import env
 from .evaluate import evaluate
+from .infer_environments import infer_environments
 from .inspect import inspect
 from .push import push
 from .reproduce import report, reproduce, search
@@ -26,6 +27,7 @@ app.command("tune", context_settings={"allow_extra_args": True, "ignore_unknown_
 app.command("evaluate")(evaluate)
 app.command("push")(push)
 app.command("inspect")(inspect)
+app.command("infer-environments")(infer_environments)
 app.command("build-dataset")(build_dataset)
 app.command("reproduce")(reproduce)
 app.command("search")(search)

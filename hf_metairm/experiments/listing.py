@@ -84,7 +84,8 @@ def _of_algorithms(own: bool) -> Iterator[Row]:
 
 
 def _conditions(needed: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in needed.items())
+    words = {name: " or ".join(value) if isinstance(value, tuple) else value for name, value in needed.items()}
+    return ", ".join(f"{name} {value}" for name, value in words.items())
 
 
 def _default(f: dataclasses.Field) -> str:

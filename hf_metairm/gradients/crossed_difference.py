@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .finite_difference import references_for, refuse_half_precision
@@ -17,8 +18,8 @@ from .parameters import Vector, add_
 from .problem import Found, Problem
 
 
-# How many inner gradients are kept. With fewer, more of them are computed again; each takes as much memory as θ.
-KEPT = 3
+# Inner gradients are kept up to so many bytes of them; two always are.
+KEPT_BYTES = 2**28
 
 
 @KINDS.register("crossed_difference")
@@ -35,15 +36,15 @@ class CrossedDifference(Kind[InPlaceOracle]):
     with one gradient for each environment and each ordered pair, and no Hessian product. On quadratic risks the exact
     gradient has α² Σ_ij w_ij H_i H_j g_i more, and that is all. For one inner step, and for pairs drawn both ways.
 
-    w_ij = a + b x_ij is known when all pairs are evaluated, and that of (i, j) stands beside G_ji. So the two of a
-    pair are computed together, S = G_ij + G_ji in one place, and Σ (2S − g_i − g_j) and Σ ((x_ij + x_ji) S − x_ij g_i
-    − x_ji g_j) are carried along and mixed at the end. A pass ahead that finds the w_ij would cost a third of a
-    gradient for each pair and one for each environment. This costs nothing up to three environments, and beyond them
-    the inner gradients that do not fit among the `KEPT` ones: at E = 4 one more beside 16, at E = 8 nine beside 64.
-    Memory does not grow with E beyond three: θ, three inner gradients, S and two sums; at E = 2 θ, two and S.
+    The weight of G_ij holds w_ji, and w_ij = a + b x_ij is known only when all pairs are evaluated. Where the inner
+    gradients may be kept (`KEPT_BYTES`: with two environments, one drawn, or few trained parameters as LoRA's), the
+    two gradients of a pair are computed together, S = G_ij + G_ji in one place, and Σ (2S − g_i − g_j) and
+    Σ ((x_ij + x_ji) S − x_ij g_i − x_ji g_j) are carried along and mixed at the end: no gradient is computed twice.
+    Elsewhere a pass ahead finds the w_ij, for one gradient more an environment and a forward pass for each pair, and
+    memory is flat in E: θ, one inner gradient and one sum. With λ = 0 all weights are alike, and neither is needed.
 
     The difference of G_ji and g_i is one of the same function only if the rows of environment i draw the same dropout
-    masks at θ and at every θ'_j: they do, and batch-norm statistics are those at θ.
+    masks at θ and at every θ'_j: they do, and batch-norm statistics move once for each environment.
     """
 
     both_ways = True
@@ -68,89 +69,117 @@ class CrossedDifference(Kind[InPlaceOracle]):
             )
 
     def differentiate(self, problem: Problem[InPlaceOracle]) -> Found:
-        """The gradient of the objective, one unordered pair after the other."""
+        """The gradient of the objective: pair by pair, or by inner environments where the weights come first."""
+        order = [(i, j) for i, outer in problem.pairs.items() for j in outer if i < j]
+        # Where one environment has a pair more than the others, its pairs come first, one after the other.
+        order.sort(key=lambda pair: -max(len(problem.pairs[e]) for e in pair))
+        problem.std_loss.start(problem.drawn)
+        if problem.std_loss.weight != 0 and _may_be_kept(problem, order):
+            return self._by_pairs(problem, order)
+        return self._by_inner(problem, None if problem.std_loss.weight == 0 else self._survey(problem))
+
+    def _by_pairs(self, problem: Problem[InPlaceOracle], order: Sequence[Pair]) -> Found:
+        """With inner gradients that are kept as long as they are needed."""
         oracle, std_loss, names = problem.oracle, problem.std_loss, list(problem.pairs)
         processes, alpha = oracle.processes, problem.inner_learning_rate
-        order = in_blocks(problem.pairs)
+        pairs_left = Counter(e for pair in order for e in pair)
         risks: dict[Any, Tensor] = {}
-        gradients = _Kept(order)
-        tables: tuple[PairTable, PairTable] | None = None
+        gradients: dict[Any, Vector] = {}
+        tables: tuple[PairTable, ...] = ()
         plain: Vector | None = None
         weighted: Vector | None = None
-        std_loss.start(2 * len(order))
         for i, j in order:
             for e in (i, j):
                 if e not in gradients:
-                    gradients.make_room((i, j))
                     risks[e], gradients[e] = oracle.joint_gradient(e, oracle.theta)
             here, both = oracle.gradient(j, oracle.theta, gradients[i], -alpha)
             there, both = oracle.gradient(i, oracle.theta, gradients[j], -alpha, into=both)
             processes.add([here, there])
             processes.add_gradients(both)
-            if tables is None:
-                tables = tuple(PairTable(names, here.dtype, here.device, math.nan) for _ in range(2))  # type: ignore
-            assert tables is not None
+            tables = tables or tuple(PairTable(names, here.dtype, here.device, math.nan) for _ in range(2))
             meta_losses, values = tables
             meta_losses[i, j], meta_losses[j, i] = here, there
             x = values[i, j] = std_loss.observe((i, j), here)
             y = values[j, i] = std_loss.observe((j, i), there)
-            if std_loss.weight != 0:
-                weighted = add_(weighted, _crossed(both, gradients[i], gradients[j], x, y))
+            weighted = add_(weighted, _crossed(both, gradients[i], gradients[j], x, y))
             for s, g, h in zip(both, gradients[i], gradients[j]):
                 s.mul_(2).sub_(g).sub_(h)
             plain = add_(plain, both)
-            gradients.done(i, j)
+            pairs_left.subtract((i, j))
+            gradients = {e: g for e, g in gradients.items() if pairs_left[e]}
             del both
         assert plain is not None
-        assert tables is not None
+        assert weighted is not None
         a, b = std_loss.mix(problem.sum_weight)
-        for k, p in enumerate(plain):
-            p.mul_(a)
-            if weighted is not None:
-                p.addcmul_(weighted[k], b)
+        for p, w in zip(plain, weighted):
+            p.mul_(a).addcmul_(w, b)
         return Found(plain, {e: risks[e] for e in names}, tables[0], problem.weights_from(tables[1]))
+
+    def _by_inner(self, problem: Problem[InPlaceOracle], weights: PairTable | None) -> Found:
+        """With w_ij that are known: one inner environment after the other, one sum. `None` for weights all alike."""
+        oracle, names = problem.oracle, list(problem.pairs)
+        processes, alpha = oracle.processes, problem.inner_learning_rate
+        # The sum is over this process's rows until the end, and a joint gradient has those of all.
+        share = 1.0 if processes.shards else 1.0 / processes.count
+        alike = problem.sum_weight / problem.std_loss.divisor
+        risks: dict[Any, Tensor] = {}
+        meta_losses: PairTable | None = None
+        total: Vector | None = None
+        for i, outer in problem.pairs.items():
+            risks[i], gradient = oracle.joint_gradient(i, oracle.theta)
+            for j in outer:
+                times = 2 * alike if weights is None else weights[i, j] + weights[j, i]
+                loss, total = oracle.gradient(j, oracle.theta, gradient, -alpha, into=total, times=times)
+                processes.add([loss])
+                if meta_losses is None:
+                    meta_losses = PairTable(names, loss.dtype, loss.device, math.nan)
+                meta_losses[i, j] = loss
+                if weights is None:
+                    problem.std_loss.observe((i, j), loss)
+            assert total is not None
+            own = alike * len(outer) if weights is None else sum(weights[i, j] for j in outer)
+            for t, g in zip(total, gradient):
+                t.sub_(g * (own * share))
+            del gradient
+        assert total is not None
+        assert meta_losses is not None
+        processes.add_gradients(total)
+        if weights is None:
+            weights = PairTable(names, loss.dtype, loss.device, math.nan)
+            weights.matrix = torch.where(meta_losses.matrix.isnan(), math.nan, alike)
+        return Found(total, risks, meta_losses, weights)
+
+    def _survey(self, problem: Problem[InPlaceOracle]) -> PairTable:
+        """w_ij of every pair, from a pass over the meta-losses alone."""
+        oracle, table = problem.oracle, None
+        for i, outer in problem.pairs.items():
+            _, gradient = oracle.joint_gradient(i, oracle.theta)
+            for j in outer:
+                loss = oracle.loss(j, oracle.theta, gradient, -problem.inner_learning_rate)
+                oracle.processes.add([loss])
+                if table is None:
+                    table = PairTable(list(problem.pairs), loss.dtype, loss.device, math.nan)
+                table[i, j] = problem.std_loss.observe((i, j), loss)
+            del gradient
+        assert table is not None
+        return problem.weights_from(table)
 
     def references(self, model: nn.Module) -> list[Kind]:
         """Double backward where the model is small and has it, else the central difference."""
         return references_for(model, self.compute_dtype)
 
 
-class _Kept(dict[Any, Vector]):
-    """Inner gradients, as long as they are needed and there is room for them."""
-
-    def __init__(self, order: Sequence[Pair]):
-        super().__init__()
-        self._uses: dict[Any, deque[int]] = {}
-        for number, pair in enumerate(order):
-            for e in pair:
-                self._uses.setdefault(e, deque()).append(number)
-
-    def make_room(self, needed: Pair) -> None:
-        """Let go of the one that is needed last, where `KEPT` of them are there."""
-        if len(self) >= KEPT:
-            del self[max((e for e in self if e not in needed), key=lambda e: self._uses[e][0])]
-
-    def done(self, *pair: Any) -> None:
-        """Let go of what no later pair needs."""
-        for e in pair:
-            self._uses[e].popleft()
-            if not self._uses[e]:
-                del self[e]
-
-
-def in_blocks(pairs: Mapping[Any, Sequence[Any]]) -> list[Pair]:
-    """
-    The unordered pairs, in an order in which few inner gradients must be computed again: some environments' stay while
-    all others pass by, and the last of these begins the next block.
-    """
-    partners = {i: set(outer) for i, outer in pairs.items()}
-    waiting, order = list(pairs), []
-    while waiting:
-        block, waiting = waiting[: KEPT - 1], waiting[KEPT - 1 :]
-        order += [(i, j) for number, j in enumerate(block) for i in block[:number] if j in partners[i]]
-        order += [(i, j) for j in waiting for i in block if j in partners[i]]
-        waiting.reverse()
-    return order
+def _may_be_kept(problem: Problem[InPlaceOracle], order: Sequence[Pair]) -> bool:
+    """Whether the inner gradients that are needed at a time are two, or small enough together."""
+    last = {e: number for number, pair in enumerate(order) for e in pair}
+    begun: set[Any] = set()
+    most = 0
+    for number, pair in enumerate(order):
+        begun |= set(pair)
+        most = max(most, len(begun))
+        begun -= {e for e in pair if last[e] == number}
+    # Of whole parameters where they are sharded, so that every process decides alike.
+    return most <= 2 or most * sum(p.numel() * p.element_size() for p in problem.oracle.parameters) <= KEPT_BYTES
 
 
 def _crossed(both: Vector, g: Vector, h: Vector, x: Tensor, y: Tensor) -> Vector:

@@ -73,9 +73,9 @@ def meta_gradient(
         J(θ) = Σ_i Σ_{j≠i} R_j(θ'_i) + λσ,   θ'_i = θᵀ of θᵗ⁺¹ = θᵗ − α ∇R_i(θᵗ), θ⁰ = θ,
 
     without a graph through the inner loop: the kinds say how ([`Unrolled`], [`CrossedDifference`]). Memory does not
-    grow with the number of environments beyond three. The model's parameters and their `.grad` are left as they were,
-    also when an exception passes through. Under DDP or FSDP2 every process calls this with its own rows, and every
-    process gets the gradient of the joint batch.
+    grow with the number of environments, but for small inner gradients that are kept. The model's parameters and their
+    `.grad` are left as they were, also when an exception passes through. Under DDP or FSDP2 every process calls this
+    with its own rows, and every process gets the gradient of the joint batch.
 
     With `measure_error` the gradient is computed once more by a more precise kind, on the same rows with the same
     dropout masks: by double backward where the model has no more than ten million parameters and a second derivative,

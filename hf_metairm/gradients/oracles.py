@@ -141,10 +141,11 @@ class InPlaceOracle(Oracle):
         direction: Vector | None = None,
         scale: float = 0.0,
         into: Vector | None = None,
+        times: Tensor | float = 1.0,
     ) -> tuple[Tensor, Vector]:
         """
-        R_e and ∇R_e at base + scale · direction, over this process's rows; `into`, a gradient found before, takes the
-        new one in: their sum is what is returned, and no second vector is needed.
+        R_e and `times` ∇R_e at base + scale · direction, over this process's rows; a vector `into` takes the latter
+        in: their sum is what is returned, and no second vector is needed.
         """
         self.move(base, direction, scale)
         for k, parameter in enumerate(self.parameters):
@@ -155,7 +156,7 @@ class InPlaceOracle(Oracle):
         with self.drawing(environment):
             for part in self.batches[environment]:
                 loss = self.risk(self.processes.module, part.inputs) * part.weight
-                (loss * (self.loss_scale * self.processes.backward_scale)).backward()
+                (loss * (self.loss_scale * self.processes.backward_scale) * times).backward()
                 risk = risk + loss.detach()
         gradient = dense([p.grad for p in self.parameters], self.parameters, self.used)
         for parameter in self.parameters:

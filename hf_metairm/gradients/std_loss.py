@@ -30,8 +30,8 @@ class StdLoss:
         environments (`Sequence`, *optional*): all that there will be, where that is known; others are added as met.
         by_inner (`bool`, *optional*, defaults to `False`): whether the running means are kept for each inner
             environment i, over whatever j it was judged on, and not for each pair. Where a few of many environments
-            are drawn, a pair comes so seldom that its mean would be out of date. This is the loss replaying of
-            LightMIRM (ICDE 2023), with a mean in place of its queue.
+            are drawn, a pair comes so seldom that its mean would be out of date. LightMIRM (ICDE 2023)
+            replays losses for the same end.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """
 A look at anyone's data before training: which cues differ between the environments, and which cannot be told from
 content. `dataset` is the look, `cues` measures one cue, `texts` finds those in texts, `difficulty` says how hard the
-label is in each environment, `report` prints, `causal` is invariant causal prediction.
+label is in each environment (`regression` and `bag_of_words` are its model), `report` prints, `causal` is invariant
+causal prediction.
 """
 
 from .cues import Cue

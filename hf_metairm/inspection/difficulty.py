@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from ..data.rows import taken
 from ..data.words import arrow_column, as_numbers
-from .bag_of_words import FOLDS, cross_validated
+from .bag_of_words import cross_validated
 from .cues import MOST_LABELS, MOST_VALUES
+from .regression import FOLDS
 from .texts import shortened
 
 

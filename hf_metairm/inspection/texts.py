@@ -86,3 +86,17 @@ def words_in(text: str) -> set[str]:
         text (`str`): may be empty.
     """
     return {token if len(token) > 2 and token[0] in "[<{" else token.lower() for token in _TOKEN.findall(text)}
+
+
+def surface_of(text: str) -> set[str]:
+    """
+    What a shortcut in a text is mostly made of: its words, tags and marks, and what it starts with and ends in.
+
+    Args:
+        text (`str`): may be empty.
+    """
+    return {
+        *words_in(text),
+        *(f"starts with {word}" for word in _starts(text)),
+        *(f"ends in {word}" for word in _ends(text)),
+    }

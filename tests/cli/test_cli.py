@@ -16,7 +16,7 @@ from ..faults import in_a_fork
 
 def test_help_names_every_command():
     output = CliRunner().invoke(app, ["--help"]).output
-    for command in ("train", "inspect", "build-dataset", "env"):
+    for command in ("train", "inspect", "infer-environments", "build-dataset", "env"):
         assert command in output
 
 

@@ -40,7 +40,11 @@ def quadratics(environments):
 @pytest.mark.parametrize("environments", [2, 3, 4, 6])
 @pytest.mark.parametrize("weight", [0.0, 5.0])
 @pytest.mark.parametrize("outer", ["all", 1])
-def test_on_quadratic_risks_it_lacks_the_term_in_alpha_squared_and_nothing_else(environments, weight, outer):
+@pytest.mark.parametrize("kept", [0, 2**28])
+def test_on_quadratic_risks_it_lacks_the_term_in_alpha_squared_and_nothing_else(
+    environments, weight, outer, kept, monkeypatch
+):
+    monkeypatch.setattr(crossed_difference, "KEPT_BYTES", kept)
     model, risks, alpha = Point(), quadratics(environments), 0.1
     options = {"inner_learning_rate": alpha, "outer_environments": outer}
     found = meta_gradient(
@@ -126,31 +130,56 @@ def test_micro_batches_draw_each_its_own_mask_and_the_same_again():
     assert float(found.error) < 1e-4
 
 
-def test_how_many_inner_gradients_are_kept_changes_nothing(monkeypatch):
-    model, risk, batches = make("mlp", 6)
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_whether_inner_gradients_are_kept_changes_nothing(weight, monkeypatch):
+    model, risk, batches = make("mlp", 5)
+    model.eval()
     found = []
-    for kept in (2, 3, 6):
-        monkeypatch.setattr(crossed_difference, "KEPT", kept)
-        torch.manual_seed(2)
-        options = {"kind": "crossed_difference", "std_loss": StdLoss(2.0, momentum=0.5)}
-        found.append(meta_gradient(model, risk, batches, **options))
-    for other in found[:2]:
-        assert relative_error(other.gradients, found[2].gradients) < 1e-12
-        assert torch.allclose(other.meta_losses.matrix, found[2].meta_losses.matrix, rtol=1e-12, equal_nan=True)
+    for kept in (0, 2**28):
+        monkeypatch.setattr(crossed_difference, "KEPT_BYTES", kept)
+        options = {"kind": "crossed_difference", "std_loss": StdLoss(weight, momentum=0.5), "measure_error": True}
+        found.append(meta_gradient(model, risk, batches, loss_scale=8.0, **options))
+    assert relative_error(found[0].gradients, found[1].gradients) < 1e-12
+    assert torch.allclose(found[0].meta_losses.matrix, found[1].meta_losses.matrix, rtol=1e-12, equal_nan=True)
+    assert torch.allclose(found[0].error, found[1].error, rtol=1e-6)
+    assert found[0].used == found[1].used
+    assert False in found[0].used
 
 
-@pytest.mark.parametrize(("environments", "inner"), [(2, 2), (3, 3), (4, 5), (8, 17)])
-def test_it_costs_a_gradient_for_each_environment_and_pair_and_hardly_one_more(environments, inner):
+@pytest.mark.parametrize("environments", [2, 3, 5])
+@pytest.mark.parametrize(("kept", "weight"), [(2**28, 2.0), (0, 2.0), (0, 0.0)])
+def test_it_costs_a_gradient_for_each_environment_and_pair(environments, kept, weight, monkeypatch):
+    """And a survey of the losses where inner gradients are not kept and weights differ; never a Hessian product."""
+    monkeypatch.setattr(crossed_difference, "KEPT_BYTES", kept)
     model, risk, batches = make("mlp", environments)
-    backward, forward = 0, 0
+    gradients, losses = 0, 0
 
     def counted(model, batch):
-        nonlocal backward, forward
-        backward, forward = backward + torch.is_grad_enabled(), forward + 1
+        nonlocal gradients, losses
+        gradients, losses = gradients + torch.is_grad_enabled(), losses + (not torch.is_grad_enabled())
         return risk(model, batch)
 
-    meta_gradient(model, counted, batches, kind="crossed_difference", std_loss=StdLoss(2.0))
-    assert backward == forward == inner + environments * (environments - 1)
+    meta_gradient(model, counted, batches, kind="crossed_difference", std_loss=StdLoss(weight))
+    pairs = environments * (environments - 1)
+    surveyed = environments > 2 and weight != 0 and not kept
+    assert gradients == environments * (1 + surveyed) + pairs
+    assert losses == pairs * surveyed
+
+
+@pytest.mark.parametrize("environments", [4, 7, 12])
+def test_of_drawn_pairs_two_inner_gradients_are_kept_and_no_survey_is_made(environments, monkeypatch):
+    monkeypatch.setattr(crossed_difference, "KEPT_BYTES", 0)
+    model, risk, batches = make("mlp", environments)
+    calls = 0
+
+    def counted(model, batch):
+        nonlocal calls
+        calls += 1
+        return risk(model, batch)
+
+    options = {"outer_environments": 1, "std_loss": StdLoss(2.0)}
+    meta_gradient(model, counted, batches, kind="crossed_difference", **options)
+    assert calls == 2 * environments + environments % 2
 
 
 def test_running_means_are_those_of_the_other_kinds():
@@ -275,3 +304,19 @@ def test_on_a_relu_network_it_is_closer_than_the_forward_difference_and_knows_it
     forward, _ = errors_of("finite_difference", relu_network(), alpha)
     assert crossed < forward
     assert crossed / 2 < reported < 2 * crossed
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_checkpointing_of_transformers_changes_nothing(lora):
+    """Dropout on: what is computed once more draws the masks of the first time, at θ and at θ'."""
+    found = []
+    for recompute in (False, True):
+        model = small_bert().double()
+        if recompute:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        model = with_lora(model) if lora else model
+        torch.manual_seed(5)
+        found.append(
+            meta_gradient(model, bert_risk, bert_batches(3), kind="crossed_difference", inner_learning_rate=0.1)
+        )
+    assert relative_error(found[1].gradients, found[0].gradients) < 1e-10

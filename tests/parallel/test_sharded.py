@@ -18,7 +18,8 @@ def test_sharded_parameters_give_the_gradient_of_the_joint_batch(tmp_path):
     assert found["processes"] == 2
     # Forward and central carry their own truncation error, the same on one process up to rounding divided by ε.
     assert found["first_order"] < 1e-12
-    assert found["crossed"] < 1e-12
+    for name in ("crossed", "crossed with DDP", "surveyed", "surveyed with DDP"):
+        assert found[name] < 1e-12, name
     # Exact is the measure on one process, the central difference where the parameters are sharded.
     one, two = found["crossed error"]
     assert abs(one - two) < 1e-2 * one
@@ -26,7 +27,7 @@ def test_sharded_parameters_give_the_gradient_of_the_joint_batch(tmp_path):
     assert found["forward"] < 1e-6
     assert found["forward in parts"] < 1e-6
     assert found["crossed in parts"] < 1e-12
-    for name in ("forward", "central", "crossed", "first_order"):
+    for name in ("forward", "central", "crossed", "surveyed", "first_order"):
         assert found[f"{name} objective"] < 1e-12
         assert found[f"{name} restored"]
     assert "finite_difference" in found["exact"]

@@ -309,6 +309,7 @@ def test_only_settings_that_were_used_and_the_column_as_the_user_calls_it(tmp_pa
         scheme_of_exact: str = "fast"
         scheme_of_others: str = "slow"
         used_if = {  # noqa: RUF012
+            **MetaIRMConfig.used_if,
             "scheme_of_exact": {"meta_gradient": "exact"},
             "scheme_of_others": {"meta_gradient": "finite_difference"},
         }
@@ -331,7 +332,7 @@ def test_only_settings_that_were_used_and_the_column_as_the_user_calls_it(tmp_pa
         "fp16",
         "weight_decay",
     }
-    assert not shown & {*off, "scheme_of_others", "service_token"}
+    assert not shown & {*off, "scheme_of_others", "service_token", "meta_gradient_check_steps"}
     assert figures["settings"]["same_environment"] is False, "machines get all of them"
     everything = "".join(file.read_text() for file in (tmp_path / "README.md", tmp_path / "results.json"))
     assert not [secret for secret in (args.hub_token, "tell-nobody", "service_token") if secret in everything]
