@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 # By how many gradients the Hessian-vector product of an inner step is computed.
 PRODUCT = {"first_order": 0, "forward": 1, "central": 2}
-KINDS = (*PRODUCT, "crossed")
+KINDS = (*PRODUCT, "crossed", "crossed, surveyed")
+KEPT_BYTES = 2**28  # As in `hf_metairm.gradients.crossed_difference`.
 GPUS = 64
 MODELS = {"1B": 1e9, "8B": 8e9, "70B": 70e9}
 ADAPTER = 0.005  # of the parameters, where LoRA of rank 16 is put on all linear layers: about 40 million of 8 billion
@@ -45,7 +46,8 @@ def passes(
     The passes of a kind.
 
     Args:
-        kind (`str`): one of `KINDS`: `"forward"` and `"central"` are the schemes of the finite difference.
+        kind (`str`): one of `KINDS`: `"forward"` and `"central"` are the schemes of the finite difference; a crossed
+            difference keeps its inner gradients, or surveys the meta-losses first where they are too large.
         environments (`int`): E, in the batch.
         inner_steps (`int`, *optional*, defaults to 1): T.
         outer (`int`, *optional*): outer environments for each inner one; all E − 1 others if `None`.
@@ -53,9 +55,10 @@ def passes(
     """
     e = environments
     pairs = e * (e - 1 if outer is None else outer)
-    if kind == "crossed":
-        inner = e + (e - 2) ** 2 // 4  # Of more than three environments some inner gradients are computed again.
-        return Passes(inner + pairs, 0, inner + pairs // 2, inner + pairs)
+    if kind == "crossed" or (kind == "crossed, surveyed" and e == 2):
+        return Passes(e + pairs, 0, e + pairs // 2, e + pairs)
+    if kind == "crossed, surveyed":
+        return Passes(2 * e + pairs, pairs, 2 * e + 1, 2 * (e + pairs))
     inner, products = e * inner_steps, e * inner_steps * PRODUCT[kind]
     # With several pairs for an inner environment, σ is computed first: inner gradients, and the pairs' losses alone.
     again, losses = (inner, pairs) if spread and pairs > e else (0, 0)
@@ -114,8 +117,12 @@ def vectors(kind: str, environments: int) -> int:
     the optimizer's state; the gradient that is found is one of them. For one inner step, all pairs and λ > 0; that of
     `"exact"` on one process, without its graph.
     """
-    if kind == "crossed":  # θ, the inner gradients that are kept, both outer ones of a pair, and the sums
-        return 5 if environments == 2 else 8
+    if kind == "crossed, surveyed" and environments > 2:
+        return 3  # θ, the inner gradient, the sum
+    if kind.startswith(
+        "crossed"
+    ):  # θ, the inner gradients, both outer ones of a pair, and two sums, one in the making
+        return 5 if environments == 2 else environments + 5
     if kind in (
         "first_order",
         "exact",
@@ -132,7 +139,7 @@ def table_of_passes() -> str:
     """Passes and vectors of each kind."""
     lines = ["| kind | E | gradients | losses alone | reductions without FSDP2 | vectors |", "|---|" + "---:|" * 5]
     for environments in (2, 3, 4, 8):
-        for kind in KINDS:
+        for kind in KINDS if environments > 2 else KINDS[:-1]:
             done = passes(kind, environments)
             lines.append(
                 f"| {kind} | {environments} | {done.gradients} | {done.losses} | {done.reductions} "
@@ -150,14 +157,16 @@ def table_of_models() -> str:
             frozen = size - trained if how else 0.0
             for kind in ("forward", "crossed"):
                 for environments in (2, 4):
-                    done, kept = passes(kind, environments), vectors(kind, environments)
+                    surveyed = kind == "crossed" and environments > 2 and 4 * trained * environments > KEPT_BYTES
+                    which = "crossed, surveyed" if surveyed else kind
+                    done, kept = passes(which, environments), vectors(which, environments)
                     # Parameters, two moments of Adam and the vectors in float32; what is frozen in bfloat16.
                     memory = 4 * trained * (3 + kept) + 2 * frozen
                     sent = 2 * replicated_bytes(done, trained) * (GPUS - 1) / GPUS
                     whole = sum(sharded_bytes(done, size, 0, trained, gathered=2)) * (GPUS - 1) / GPUS
                     cells = [memory / 1e9, sent / 1e9, memory / GPUS / 1e9, whole / 1e9]
                     lines.append(
-                        f"| {name}{how} | {kind} | {environments} | " + " | ".join(map(_number, cells)) + " |"
+                        f"| {name}{how} | {which} | {environments} | " + " | ".join(map(_number, cells)) + " |"
                     )
     return "\n".join(lines)
 

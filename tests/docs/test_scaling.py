@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hf_metairm.gradients import StdLoss, meta_gradient
+from hf_metairm.gradients import StdLoss, crossed_difference, meta_gradient
 
 from ..parallel.launch import launch
-from ..parallel.traffic_worker import KINDS
+from ..parallel.traffic_worker import KINDS, keep
 from .pages import ROOT
 
 
@@ -93,10 +93,14 @@ def test_as_many_vectors_are_kept_as_the_formula_says(kind, environments, plan):
     layers = [layer for _ in range(LAYERS) for layer in (nn.Linear(SIZE, SIZE, bias=False), nn.Tanh())]
     model = nn.Sequential(*layers)
     batches, options = {e: torch.randn(2, SIZE) for e in range(environments)}, KINDS.get(kind, {"kind": kind})
-    with Alive(SIZE * SIZE, model) as alive:
+    with keep(kind), Alive(SIZE * SIZE, model) as alive:
         meta_gradient(model, lambda m, x: m(x).square().mean(), batches, std_loss=StdLoss(2.0), **options)
     # One layer at a time has its gradient beside all the vectors.
     assert plan.vectors(kind, environments) <= alive.most / LAYERS < plan.vectors(kind, environments) + 0.2
+
+
+def test_inner_gradients_are_kept_up_to_the_size_that_the_plan_says(plan):
+    assert plan.KEPT_BYTES == crossed_difference.KEPT_BYTES
 
 
 def test_the_page_has_the_tables_of_the_script(plan):

@@ -18,7 +18,7 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from hf_metairm.gradients import StdLoss, meta_gradient
+from hf_metairm.gradients import StdLoss, crossed_difference, meta_gradient
 from tests.gradients.models import bert_batches, bert_risk, small_bert
 
 
@@ -27,7 +27,15 @@ KINDS = {
     "forward": {"kind": "finite_difference"},
     "central": {"kind": "finite_difference", "scheme": "central"},
     "crossed": {"kind": "crossed_difference", "inner_learning_rate": 0.02},
+    "crossed, surveyed": {"kind": "crossed_difference", "inner_learning_rate": 0.02},
 }
+
+
+def keep(kind: str) -> mock._patch:
+    """Inner gradients may be kept, as small as they are, or not."""
+    return mock.patch.object(crossed_difference, "KEPT_BYTES", 0 if "surveyed" in kind else 2**28)
+
+
 # The same collective by its name before and after torch 2.13, and which of its tensors is the whole one.
 COLLECTIVES = {
     "all_reduce": ("all_reduce", "tensor", 0),
@@ -80,7 +88,7 @@ def main(file: Path) -> None:
         own = {e: {k: v[rank::count] for k, v in batch.items()} for e, batch in whole.items()}
         for name, options in KINDS.items():
             for what, model in (("replicated", replicated()), ("sharded", sharded(count))):
-                with counting() as sent:
+                with counting() as sent, keep(name):
                     meta_gradient(model, bert_risk, own, std_loss=StdLoss(2.0), **options)
                 found[f"{name} {what} {environments}"] = sent
     halves = {
