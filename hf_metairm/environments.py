@@ -73,37 +73,66 @@ def read_environments(dataset: Any, column: str = "environment") -> Environments
             f"The dataset has no column {column!r} (its columns: {', '.join(column_names(dataset))}): name the one "
             "that says which environment a row is from with environment_column=."
         )
-    values, labels = _column_values(dataset, column)
-    missing = sum(value is None or (labels is not None and value < 0) for value in values)
+    values, codes = _distinct_values(dataset, column)
+    labels = getattr(dataset.features[column], "names", None) if hasattr(dataset, "select_columns") else None
+    rows = dict(zip(values, np.bincount(codes, minlength=len(values)).tolist()))
+    missing = sum(count for value, count in rows.items() if value is None or (labels is not None and value < 0))
     if missing:
         raise ValueError(
-            f"{missing} of {len(values)} rows have no value in the environment column {column!r}: drop them "
+            f"{missing} of {len(codes)} rows have no value in the environment column {column!r}: drop them "
             f"(dataset.filter(lambda row: row[{column!r}] is not None)) or give them an environment of their own."
         )
-    strange = next((v for v in values if not isinstance(v, (str, int, np.integer)) or isinstance(v, bool)), None)
-    if strange is not None:
-        raise ValueError(
-            f"The environment column {column!r} holds {strange!r}, a {type(strange).__name__}: it must hold strings, "
-            "integers or a ClassLabel."
-        )
-    name_of = {value: labels[value] if labels is not None else str(value) for value in set(values)}
+    name_of = {
+        value: labels[value] if labels is not None else str(value) for value, count in rows.items() if count > 0
+    }
     names = [labels[value] for value in sorted(name_of)] if labels is not None else sorted_words(name_of.values())
     place = {name: k for k, name in enumerate(names)}
-    position = {value: place[name] for value, name in name_of.items()}
-    ids = np.fromiter((position[v] for v in values), dtype=np.int64, count=len(values))
-    return Environments(tuple(names), ids, name_of)
+    position = np.array([place.get(name_of.get(value, ""), 0) for value in values], dtype=np.int64)
+    return Environments(tuple(names), position[codes], name_of)
 
 
-def _column_values(dataset: Any, column: str) -> tuple[list[Any], list[str] | None]:
-    """The column as Python values, and its names if it is a `ClassLabel`."""
-    if hasattr(dataset, "select_columns"):
-        values = dataset.select_columns([column]).with_format("arrow")[:].column(0).to_pylist()
-        return values, getattr(dataset.features[column], "names", None)
-    if hasattr(dataset, "column_names"):
-        values = dataset[column]
-    else:
-        values = [dataset[k][column] for k in range(len(dataset))]
-    return values.tolist() if hasattr(values, "tolist") else list(values), None
+def stored_column(dataset: Any, column: str) -> tuple[Any, np.ndarray | None]:
+    """
+    A column of a `datasets.Dataset` as it is stored, memory-mapped where the dataset is, and the numbers of the rows
+    that the dataset has of it (all where `None`). Asked for the column itself, a selection gathers it row by row.
+    """
+    chosen = dataset._indices
+    return dataset.data.column(column), None if chosen is None else chosen.column(0).to_numpy()
+
+
+def _distinct_values(dataset: Any, column: str) -> tuple[list[Any], np.ndarray]:
+    """
+    The distinct values of a column, and for each row the position of its own among them. No row of a
+    `datasets.Dataset` becomes a Python object: those of ten million would take a gigabyte.
+    """
+    count = len(dataset)
+    if not hasattr(dataset, "select_columns"):
+        columns = hasattr(dataset, "column_names")
+        values = dataset[column] if columns else (dataset[k][column] for k in range(count))
+        place: dict[Any, int] = {}
+        named = (_name_or_none(value, column) for value in (values.tolist() if hasattr(values, "tolist") else values))
+        codes = np.fromiter((place.setdefault(value, len(place)) for value in named), np.int64, count)
+        return list(place), codes
+    stored, rows = stored_column(dataset, column)
+    try:
+        pieces = stored.dictionary_encode("encode").chunks
+    except NotImplementedError:  # Lists or records.
+        for value in stored.drop_null().slice(0, 1).to_pylist():
+            _name_or_none(value, column)
+        raise
+    codes = np.concatenate([np.zeros(0, np.int32), *(piece.indices.to_numpy() for piece in pieces)])
+    codes = codes if rows is None else codes[rows]
+    return [_name_or_none(v, column) for v in pieces[0].dictionary.to_pylist()] if pieces else [], codes
+
+
+def _name_or_none(value: Any, column: str) -> Any:
+    """What names an environment, or `None`; anything else is refused."""
+    if value is None or (isinstance(value, (str, int, np.integer)) and not isinstance(value, bool)):
+        return value
+    raise ValueError(
+        f"The environment column {column!r} holds {value!r}, a {type(value).__name__}: it must hold strings, "
+        "integers or a ClassLabel."
+    )
 
 
 class EnvironmentSampler(Sampler[int]):
@@ -201,6 +230,8 @@ class EnvironmentSampler(Sampler[int]):
 def rows_by_environment(environment_ids: Sequence[int] | np.ndarray) -> tuple[list[np.ndarray], list[int]]:
     """The rows of each environment, in their order, and the environments' ids: one sort, however many there are."""
     ids = np.asarray(environment_ids)
+    if ids.size:  # Numbers of 16 bits are sorted in a tenth of the time.
+        ids = ids.astype(np.result_type(np.min_scalar_type(ids.min()), np.min_scalar_type(ids.max())))
     order = np.argsort(ids, kind="stable")
     found, starts = np.unique(ids[order], return_index=True)
     return np.split(order, starts[1:]), found.tolist()
@@ -210,7 +241,7 @@ def _shuffled(rows: np.ndarray, seed: list[int]) -> Iterator[int]:
     """The rows in random order, and again in another, without end."""
     generator = np.random.default_rng(seed)
     while True:
-        yield from generator.permutation(rows).tolist()
+        yield from map(int, generator.permutation(rows))  # Not as a list: each environment keeps its own alive.
 
 
 UNITS_IN_A_POOL = 50  # As in the grouping by length of transformers

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from transformers.utils import logging
 
-from ..environments import Environments, column_names
+from ..environments import Environments, column_names, stored_column
 
 
 logger = logging.get_logger(__name__)
@@ -177,7 +178,10 @@ def check_best_metric(trainer: Any) -> None:
 
 def _as_array(dataset: Any, column: str) -> np.ndarray | None:
     if hasattr(dataset, "select_columns"):
-        return dataset.select_columns([column]).with_format("numpy")[:][column]
+        stored, rows = stored_column(dataset, column)
+        if not pa.types.is_integer(stored.type) or stored.null_count:
+            return None
+        return stored.to_numpy() if rows is None else stored.to_numpy()[rows]
     if hasattr(dataset, "column_names"):
         values = dataset[column]
         return values.numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,17 @@ def class_shares(dataset: Any, environment_column: str) -> dict[str | None, np.n
     if label is None:
         return {}
     try:
-        labels = read_environments(dataset, label).ids  # Classes are read as environments are.
+        labels = read_environments(dataset, label)  # Classes are read as environments are.
     except ValueError:
         return {}
-    places: Mapping[str | None, np.ndarray] = {None: np.ones(len(labels), bool)}
+    names: tuple[str | None, ...] = (None,)
+    ids, classes = labels.ids, len(labels.names)
     if environment_column in columns:
         environments = read_environments(dataset, environment_column)
-        places = {name: environments.ids == k for k, name in enumerate(environments.names)}
-    return {name: np.bincount(labels[place]) / place.sum() for name, place in places.items()}
+        # All environments are counted at once: a mask for each of a thousand is more than ten million rows have.
+        names, ids = environments.names, environments.ids * classes + ids
+    counts = np.bincount(ids, minlength=len(names) * classes).reshape(len(names), classes)
+    return {name: of_one / of_one.sum() for name, of_one in zip(names, counts)}
 
 
 def majority_shares(dataset: Any, environment_column: str) -> dict[str | None, float]:

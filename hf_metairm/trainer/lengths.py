@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from .checks import column_names
+from ..environments import column_names, stored_column
 
 
 def read_lengths(dataset: Any, given: str, tokens: str) -> np.ndarray:
@@ -34,8 +34,8 @@ def read_lengths(dataset: Any, given: str, tokens: str) -> np.ndarray:
         )
     column = given if given in columns else tokens
     if hasattr(dataset, "select_columns"):
-        values = dataset.select_columns([column]).with_format("arrow")[:].column(0)
-        lengths = values if column == given else pc.list_value_length(values)
-        return lengths.to_numpy().astype(np.int64)
+        stored, rows = stored_column(dataset, column)
+        lengths = (stored if column == given else pc.list_value_length(stored)).to_numpy()
+        return (lengths if rows is None else lengths[rows]).astype(np.int64)
     values = (dataset[k][column] for k in range(len(dataset)))
     return np.array([v if column == given else len(v) for v in values], dtype=np.int64)

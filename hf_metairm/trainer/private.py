@@ -69,6 +69,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "datasets.Dataset": {
         "_fingerprint": "read: what is made of a dataset is named by it, without a pickle of the function",
+        "_indices": "read: the rows of a selection, whose columns would else be gathered row by row",
     },
     "datasets.GeneratorBasedBuilder": {
         "_info": "overridden, as every builder does",

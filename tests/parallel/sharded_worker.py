@@ -51,6 +51,15 @@ def main(file: Path) -> None:
             found[f"{name} error"] = [float(joint.error), float(sharded.error)]
         found[f"{name} objective"] = abs(float(sharded.objective - joint.objective))
         found[f"{name} restored"] = all(map(torch.equal, before, after))
+    for name, options in {
+        "forward in parts": {"kind": "finite_difference"},
+        "crossed in parts": {"kind": "crossed_difference", "inner_learning_rate": 0.02},
+    }.items():
+        joint = meta_gradient(small_bert().double().eval(), bert_risk, whole, **options)
+        parts = {e: [{k: v[row : row + 1] for k, v in batch.items()} for row in range(2)] for e, batch in own.items()}
+        found[name] = relative_error(
+            [g.full_tensor() for g in meta_gradient(model, bert_risk, parts, **options).gradients], joint.gradients
+        )
     try:
         meta_gradient(model, bert_risk, own, kind="exact")
     except ValueError as error:

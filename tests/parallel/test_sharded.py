@@ -25,6 +25,8 @@ def test_sharded_parameters_give_the_gradient_of_the_joint_batch(tmp_path):
     assert abs(one - two) < 1e-2 * one
     assert found["central"] < 1e-8
     assert found["forward"] < 1e-6
+    assert found["forward in parts"] < 1e-6
+    assert found["crossed in parts"] < 1e-12
     for name in ("forward", "central", "crossed", "surveyed", "first_order"):
         assert found[f"{name} objective"] < 1e-12
         assert found[f"{name} restored"]
@@ -43,3 +45,9 @@ def test_trainer_under_accelerates_fsdp2_trains_what_one_process_trains(tmp_path
         assert one.keys() == two.keys() == start.keys()
         way, expected = ([state[k] - start[k] for k in start] for state in (two, one))
         assert relative_error(way, expected) < bound, name
+
+
+def test_a_sharded_run_that_is_interrupted_and_resumed_is_the_run_left_alone(tmp_path):
+    launch("tests.parallel.sharded_resume_worker", str(tmp_path), processes=2)
+    found = json.loads((tmp_path / "equal.json").read_text())
+    assert found == {"FULL_STATE_DICT": True, "SHARDED_STATE_DICT": True}

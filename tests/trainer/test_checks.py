@@ -145,6 +145,8 @@ def test_what_has_no_length_cannot_be_grouped_by_it(tmp_path):
     rows = datasets.Dataset.from_dict({"x": [[0.0]], "length": [3], "input_ids": [[5, 6, 7, 8]]})
     assert read_lengths(rows, "length", "input_ids").tolist() == [3]
     assert read_lengths(rows, "none", "input_ids").tolist() == [4]
+    few = datasets.Dataset.from_dict({"input_ids": [[1], [1, 2], [1, 2, 3]]}).select([2, 0])
+    assert read_lengths(few, "none", "input_ids").tolist() == [3, 1], "of the rows of a selection"
     assert read_lengths([{"input_ids": [1, 2]}, {"input_ids": [1]}], "length", "input_ids").tolist() == [2, 1]
     with pytest.raises(ValueError, match="neither a column 'length' with their lengths nor one 'input_ids'"):
         read_lengths(rows.select_columns(["x"]), "length", "input_ids")
