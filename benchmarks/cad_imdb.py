@@ -72,11 +72,11 @@ sees no difference between them and recommends ERM. That the cue is as strong in
 follow: here it is weaker in one, and too few rows show it. What helps is other data: words learned from environments
 with 40 and 60 % of revisions have 83.4 % among revisions, and lose one point among originals.
 
-Fine-tuning leaves little to be gained, of the whole encoder or of adapters: on 680 reviews the first stage has 87 to 90 %
-at every share, the furthest included, and no algorithm has more among revisions than ERM by as much as a point. (One
-seed; revisions are easier than originals, so some of the cue may be left.) Learning rate and epochs of the first stage
-were fixed beforehand: 1e-4 and two for the encoder, 1e-3 and ten for adapters, which two epochs at 5e-4 had left at the
-loss of the best constant.
+Fine-tuning leaves little to be gained, of the whole encoder or of adapters: on 680 reviews the first stage has 87 to
+90 % at every share, the furthest included, and no algorithm has more among revisions than ERM by as much as a point.
+(One seed; revisions are easier than originals, so some of the cue may be left.) Learning rate and epochs of the first
+stage were fixed beforehand: 1e-4 and two for the encoder, 1e-3 and ten for adapters, which two epochs at 5e-4 had left
+at the loss of the best constant.
 """
 
 
