@@ -50,6 +50,9 @@ PARTS = ("train", "validation", "test")
 ROWS_AT_ONCE = 4096  # encoded between one writing of the file and the next
 
 
+HEAD_ROWS, SAMPLING = ("other", "all"), ("random", "group_by_length")
+
+
 @dataclass
 class StageOneArguments:
     """How the encoder is fine-tuned before the algorithms begin, where `stages` is `two`; see `help` of each field."""
@@ -61,7 +64,7 @@ class StageOneArguments:
         default="random",
         metadata={
             "help": "Two stages: how batches of the first are drawn; of rows of about the same length it is faster.",
-            "choices": ("random", "group_by_length"),
+            "choices": SAMPLING,
         },
     )
     stage_one_share: float = field(
@@ -84,7 +87,7 @@ class StageOneArguments:
         default="other",
         metadata={
             "help": "Two stages: rows for the head: other than those of the first, or all but the validation rows.",
-            "choices": ("other", "all"),
+            "choices": HEAD_ROWS,
         },
     )
     head_units: int = field(default=64, metadata={"help": "Two stages: hidden units of the head."})
@@ -102,12 +105,9 @@ class StageOneArguments:
         for name in ("stage_one_share", "validation_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is refused: use a number between 0 and 1.")
-        if self.head_rows not in ("other", "all"):
-            raise ValueError(f"head_rows={self.head_rows!r} is refused: use other or all.")
-        if self.stage_one_sampling not in ("random", "group_by_length"):
-            raise ValueError(
-                f"stage_one_sampling={self.stage_one_sampling!r} is refused: use random or group_by_length."
-            )
+        for name, choices in (("head_rows", HEAD_ROWS), ("stage_one_sampling", SAMPLING)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r} is refused: use {' or '.join(choices)}.")
         if self.stage_one_share + self.validation_share >= 1:
             raise ValueError(
                 f"stage_one_share={self.stage_one_share} and validation_share={self.validation_share} leave no rows "
