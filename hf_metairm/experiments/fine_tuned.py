@@ -22,8 +22,9 @@ from .heads import DEFAULTS, head_trainer
 from .measure import of_a_table
 from .precision import bfloat16_is_faster
 from .run import Result, Run
+from .stage_one import StageOneArguments
 from .training import Tell, train_run
-from .two_stages import Features, StageOneArguments, TwoStages
+from .two_stages import Features, TwoStages
 
 
 TOKENS = 64  # of a sentence; longer ones are cut

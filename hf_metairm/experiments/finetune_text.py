@@ -42,9 +42,10 @@ from .heads import DEFAULTS, head_trainer
 from .listing import Row, listed
 from .run import Result, Run
 from .settings import Settings, read_settings
+from .stage_one import StageOneArguments
 from .store import Store
 from .tokens import Tokenize, tokenized
-from .two_stages import Features, StageOneArguments, TwoStages
+from .two_stages import Features, TwoStages
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 
 from hf_metairm.experiments import fine_tuned, two_stages
 from hf_metairm.experiments.fine_tuned import train_fine_tuned
-from hf_metairm.experiments.two_stages import StageOneArguments
+from hf_metairm.experiments.stage_one import StageOneArguments
 from hf_metairm.paper import TABLES, run_of
 from hf_metairm.paper.rows import changed
 
