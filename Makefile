@@ -28,7 +28,7 @@ train: $(USE)
 	$(BIN)/hf-metairm train --config punctuated_sst2
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests $(SHARED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests $(SHARED) --durations 20
 
 # The suite with the lower bounds of pyproject.toml, and with the newest releases that it admits, each in a fresh
 # environment of its own. The second notes what it passed with.
