@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .parameters import Vector, add_, divide_, trainable_parameters
+from .parameters import Vector, add_, divide_, norm, trainable_parameters
 from .processes import Processes
 from .risks import Risk, as_parts
 from .unrolled import FirstOrder, Linearization, Unrolled
@@ -68,7 +68,7 @@ def gradient_variance(
         mean = divide_([torch.stack(parts).sum(0) for parts in zip(*(f.gradient for f in found.values()))], len(found))
         for one in found.values():
             away = [g - m for g, m in zip(one.gradient, mean)]
-            variance += _squared_norm(away) / len(found)
+            variance += norm(away) ** 2 / len(found)
             total = add_(total, one.hessian_times(away))
     finally:
         oracle.close()
@@ -129,8 +129,3 @@ def gradient_along_path(
         oracle.close()
     assert total is not None
     return PathGradient(divide_(total, len(order)), processes.any(oracle.used), risks)
-
-
-def _squared_norm(vector: Vector) -> Tensor:
-    total = torch.stack([v.square().sum() for v in vector]).sum()
-    return total.full_tensor() if hasattr(total, "full_tensor") else total

@@ -76,7 +76,11 @@ class CrossedDifference(Kind[InPlaceOracle]):
         problem.std_loss.start(problem.drawn)
         if problem.std_loss.weight != 0 and _may_be_kept(problem, order):
             return self._by_pairs(problem, order)
-        return self._by_inner(problem, None if problem.std_loss.weight == 0 else self._survey(problem))
+        weights: PairTable | None = None
+        if problem.std_loss.weight != 0:
+            theta = problem.oracle.theta
+            weights = problem.survey(lambda i: (theta, problem.oracle.joint_gradient(i, theta)[1]))
+        return self._by_inner(problem, weights)
 
     def _by_pairs(self, problem: Problem[InPlaceOracle], order: Sequence[Pair]) -> Found:
         """With inner gradients that are kept as long as they are needed."""
@@ -96,7 +100,7 @@ class CrossedDifference(Kind[InPlaceOracle]):
             there, both = oracle.gradient(i, oracle.theta, gradients[j], -alpha, into=both)
             processes.add([here, there])
             processes.add_gradients(both)
-            tables = tables or tuple(PairTable(names, here.dtype, here.device, math.nan) for _ in range(2))
+            tables = tables or (problem.table(here), problem.table(here))
             meta_losses, values = tables
             meta_losses[i, j], meta_losses[j, i] = here, there
             x = values[i, j] = std_loss.observe((i, j), here)
@@ -117,8 +121,8 @@ class CrossedDifference(Kind[InPlaceOracle]):
 
     def _by_inner(self, problem: Problem[InPlaceOracle], weights: PairTable | None) -> Found:
         """With w_ij that are known: one inner environment after the other, one sum. `None` for weights all alike."""
-        oracle, names = problem.oracle, list(problem.pairs)
-        processes, alpha = oracle.processes, problem.inner_learning_rate
+        oracle, alpha = problem.oracle, problem.inner_learning_rate
+        processes = oracle.processes
         # The sum is over this process's rows until the end, and a joint gradient has those of all.
         share = 1.0 if processes.shards else 1.0 / processes.count
         alike = problem.sum_weight / problem.std_loss.divisor
@@ -132,7 +136,7 @@ class CrossedDifference(Kind[InPlaceOracle]):
                 loss, total = oracle.gradient(j, oracle.theta, gradient, -alpha, into=total, times=times)
                 processes.add([loss])
                 if meta_losses is None:
-                    meta_losses = PairTable(names, loss.dtype, loss.device, math.nan)
+                    meta_losses = problem.table(loss)
                 meta_losses[i, j] = loss
                 if weights is None:
                     problem.std_loss.observe((i, j), loss)
@@ -145,24 +149,9 @@ class CrossedDifference(Kind[InPlaceOracle]):
         assert meta_losses is not None
         processes.add_gradients(total)
         if weights is None:
-            weights = PairTable(names, loss.dtype, loss.device, math.nan)
+            weights = problem.table(loss)
             weights.matrix = torch.where(meta_losses.matrix.isnan(), math.nan, alike)
         return Found(total, risks, meta_losses, weights)
-
-    def _survey(self, problem: Problem[InPlaceOracle]) -> PairTable:
-        """w_ij of every pair, from a pass over the meta-losses alone."""
-        oracle, table = problem.oracle, None
-        for i, outer in problem.pairs.items():
-            _, gradient = oracle.joint_gradient(i, oracle.theta)
-            for j in outer:
-                loss = oracle.loss(j, oracle.theta, gradient, -problem.inner_learning_rate)
-                oracle.processes.add([loss])
-                if table is None:
-                    table = PairTable(list(problem.pairs), loss.dtype, loss.device, math.nan)
-                table[i, j] = problem.std_loss.observe((i, j), loss)
-            del gradient
-        assert table is not None
-        return problem.weights_from(table)
 
     def references(self, model: nn.Module) -> list[Kind]:
         """Double backward where the model is small and has it, else the central difference."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -43,6 +45,29 @@ class Problem(Generic[OracleT]):
     def drawn(self) -> int:
         """How many ordered pairs there are."""
         return sum(len(outer) for outer in self.pairs.values())
+
+    def table(self, like: Tensor) -> PairTable:
+        """A table without a number yet, for numbers such as this one."""
+        return PairTable(list(self.pairs), like.dtype, like.device, math.nan)
+
+    def survey(self, adapt: Callable[[Any], tuple[Vector, Vector]]) -> PairTable:
+        """
+        w_ij of every pair, from a pass over the meta-losses alone.
+
+        Args:
+            adapt (`Callable`): gives, for an inner environment i, θᵀ⁻¹ and ∇R_i there.
+        """
+        table: PairTable | None = None
+        for i, outer in self.pairs.items():
+            point, gradient = adapt(i)
+            for j in outer:
+                loss = self.oracle.loss(j, point, gradient, -self.inner_learning_rate)
+                self.oracle.processes.add([loss])
+                table = self.table(loss) if table is None else table
+                table[i, j] = self.std_loss.observe((i, j), loss)
+            del point, gradient
+        assert table is not None
+        return self.weights_from(table)
 
     def weights_from(self, values: PairTable) -> PairTable:
         """w_ij = a + b x_ij of every pair, from what [`StdLoss.observe`] gave; written into the same table."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,8 +76,7 @@ class Unrolled(Kind[OracleT]):
                 processes.add([loss])
                 first = meta_losses is None
                 if meta_losses is None:
-                    meta_losses = PairTable(list(pairs), loss.dtype, loss.device, math.nan)
-                    values = PairTable(list(pairs), loss.dtype, loss.device, math.nan)
+                    meta_losses, values = problem.table(loss), problem.table(loss)
                 meta_losses[i, j] = loss
                 if weights is not None:
                     torch._foreach_mul_(gradient, weights[i, j])
@@ -119,20 +117,15 @@ class Unrolled(Kind[OracleT]):
         return steps, point
 
     def _survey(self, problem: Problem[OracleT]) -> PairTable:
-        """w_ij of every pair, from a first pass over the meta-losses alone that leaves no trace."""
-        oracle, table = problem.oracle, None
+        """w_ij of every pair, from a first pass that leaves no trace."""
+
+        def adapt(i: Environment) -> tuple[Vector, Vector]:
+            steps, point = self._adapt(problem, i)
+            return point, steps[-1].gradient
+
+        oracle = problem.oracle
         with Randomness(oracle.parameters[0].device).replayed(), buffers_kept(oracle.processes.module):
-            for i, outer in problem.pairs.items():
-                steps, point = self._adapt(problem, i)
-                for j in outer:
-                    loss = oracle.loss(j, point, steps[-1].gradient, -problem.inner_learning_rate)
-                    oracle.processes.add([loss])
-                    if table is None:
-                        table = PairTable(list(problem.pairs), loss.dtype, loss.device, math.nan)
-                    table[i, j] = problem.std_loss.observe((i, j), loss)
-                del steps, point
-        assert table is not None
-        return problem.weights_from(table)
+            return problem.survey(adapt)
 
 
 @KINDS.register("first_order")
