@@ -13,19 +13,14 @@ from .base import Step, algorithm
 from .description import Description
 from .features import FeatureSettings, OfFeatures
 from .risk_objective import WeightedPenalty
-from .settings import PenaltySettings, Range, annealing_in_words
+from .settings import ComparesEnvironments, PenaltySettings, Range, annealing_in_words
 
 
 @dataclass
-class CORALSettings(FeatureSettings, PenaltySettings):
+class CORALSettings(ComparesEnvironments, FeatureSettings, PenaltySettings):
     """Settings of CORAL: those of [`PenaltySettings`] and [`FeatureSettings`]."""
 
     search_space = {"penalty_weight": Range(1e-1, 1e1)}  # noqa: RUF012
-
-    @property
-    def fewest_environments(self) -> int:
-        """Two, whose features are compared."""
-        return 2
 
 
 @algorithm("coral")

@@ -10,11 +10,11 @@ from torch import nn
 from ..gradients import FirstOrder, Parts, Risk, check_model, gradient_along_path
 from .base import Algorithm, Step, StepGradient, algorithm
 from .description import Description
-from .settings import AlgorithmSettings, Range, positive
+from .settings import AlgorithmSettings, ComparesEnvironments, Range, positive
 
 
 @dataclass
-class FishSettings(AlgorithmSettings):
+class FishSettings(ComparesEnvironments, AlgorithmSettings):
     """
     Settings of Fish.
 
@@ -29,11 +29,6 @@ class FishSettings(AlgorithmSettings):
     inner_learning_rate: float = field(default=0.1, metadata={"help": "Step size of the inner loop (α)."})
 
     search_space = {"inner_learning_rate": Range(1e-3, 1e0)}  # noqa: RUF012
-
-    @property
-    def fewest_environments(self) -> int:
-        """Two, whose gradients are to agree."""
-        return 2
 
     def check_settings(self) -> None:
         """Raise `ValueError` for a value that a field cannot take."""

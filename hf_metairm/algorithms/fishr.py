@@ -13,11 +13,11 @@ from .base import Step, algorithm
 from .description import Description
 from .features import FeatureSettings
 from .last_layer import OfLastLayer
-from .settings import ANNEALING, PenaltySettings, Range, annealing_in_words, momentum
+from .settings import ANNEALING, ComparesEnvironments, PenaltySettings, Range, annealing_in_words, momentum
 
 
 @dataclass
-class FishrSettings(FeatureSettings, PenaltySettings):
+class FishrSettings(ComparesEnvironments, FeatureSettings, PenaltySettings):
     """
     Settings of Fishr, beside those of [`PenaltySettings`] and [`FeatureSettings`].
 
@@ -37,11 +37,6 @@ class FishrSettings(FeatureSettings, PenaltySettings):
 
     search_space = {"penalty_weight": Range(1e1, 1e5), "penalty_anneal_steps": ANNEALING}  # noqa: RUF012
     on_features = {"penalty_weight": 1e3, "penalty_anneal_steps": 60, "fishr_ema": 0.0}  # noqa: RUF012
-
-    @property
-    def fewest_environments(self) -> int:
-        """Two, whose variances are compared."""
-        return 2
 
     def check_settings(self) -> None:
         """Raise `ValueError` for a value that a field cannot take."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..gradients import Exact, FiniteDifference, Parts, Risk, Unrolled, check_model, gradient_variance
 from .base import Algorithm, Step, StepGradient, algorithm
 from .description import Description
-from .settings import ANNEALING, PenaltySettings, Range, annealing_in_words, wrong
+from .settings import ANNEALING, ComparesEnvironments, PenaltySettings, Range, annealing_in_words, wrong
 
 
 # How the Hessian-vector product is computed: the kind of it, and the scheme of a finite difference.
@@ -24,7 +24,7 @@ PRODUCTS: dict[str, tuple[type[Unrolled], str]] = {
 
 
 @dataclass
-class IGASettings(PenaltySettings):
+class IGASettings(ComparesEnvironments, PenaltySettings):
     """
     Settings of IGA, beside those of [`PenaltySettings`].
 
@@ -44,11 +44,6 @@ class IGASettings(PenaltySettings):
 
     search_space = {"penalty_weight": Range(1e1, 1e5), "penalty_anneal_steps": ANNEALING}  # noqa: RUF012
     on_features = {"penalty_weight": 1e3, "penalty_anneal_steps": 60}  # noqa: RUF012
-
-    @property
-    def fewest_environments(self) -> int:
-        """Two, whose gradients are compared."""
-        return 2
 
     def check_settings(self) -> None:
         """Raise `ValueError` for a value that a field cannot take."""

@@ -12,14 +12,14 @@ from torch import Tensor
 from .base import Step, algorithm, aligned
 from .description import Description
 from .risk_objective import WeightedPenalty
-from .settings import ANNEALING, PenaltySettings, Range, annealing_in_words, momentum, wrong
+from .settings import ANNEALING, ComparesEnvironments, PenaltySettings, Range, annealing_in_words, momentum, wrong
 
 
 REX_PENALTIES = ("variance", "maximum")
 
 
 @dataclass
-class RExSettings(PenaltySettings):
+class RExSettings(ComparesEnvironments, PenaltySettings):
     """
     Settings of V-REx and MM-REx.
 
@@ -42,11 +42,6 @@ class RExSettings(PenaltySettings):
 
     search_space = {"penalty_weight": Range(1e1, 1e5), "penalty_anneal_steps": ANNEALING}  # noqa: RUF012
     on_features = {"penalty_weight": 1e3, "penalty_anneal_steps": 60}  # noqa: RUF012
-
-    @property
-    def fewest_environments(self) -> int:
-        """Two, whose risks are compared."""
-        return 2
 
     def check_settings(self) -> None:
         """Raise `ValueError` for a value that a field cannot take."""

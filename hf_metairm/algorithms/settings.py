@@ -84,6 +84,15 @@ class AlgorithmSettings(Settings):
         at_least_zero(self, "l2_regularization")
 
 
+class ComparesEnvironments:
+    """Settings of an algorithm that compares environments with each other."""
+
+    @property
+    def fewest_environments(self) -> int:
+        """Two: one alone has nothing to be compared with."""
+        return 2
+
+
 @dataclass
 class PenaltySettings(AlgorithmSettings):
     """
