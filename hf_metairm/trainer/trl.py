@@ -164,8 +164,7 @@ def score_from_logits(model: Any, settings: Any) -> None:
 
     @functools.wraps(type(model).forward)  # `generate` looks at the signature.
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
-        exact = torch.is_grad_enabled() and _takes_second_derivatives(model, settings)
-        if not (fused_lm_head and (exact or fine)):
+        if not (fused_lm_head and (fine or (torch.is_grad_enabled() and _takes_second_derivatives(model, settings)))):
             return fused(*args, fused_lm_head=fused_lm_head, **kwargs)
         labels, shifted = kwargs.pop("labels", None), kwargs.pop("shift_labels", None)
         items = kwargs.pop("num_items_in_batch", None)
@@ -180,10 +179,10 @@ def score_from_logits(model: Any, settings: Any) -> None:
 
 
 def _takes_second_derivatives(model: Any, settings: Any) -> bool:
-    if getattr(settings, "meta_gradient", None) != AUTO:
-        return getattr(settings, "meta_gradient", None) == "exact"
-    choice = choose_kind(model, settings.inner_learning_rate, settings.inner_steps, settings.same_environment)
-    return choice.kind == "exact"
+    kind = getattr(settings, "meta_gradient", None)
+    if kind == AUTO:
+        kind = choose_kind(model, settings.inner_learning_rate, settings.inner_steps, settings.same_environment).kind
+    return kind == "exact"
 
 
 def _scored(logits: Tensor, labels: Tensor) -> Any:
