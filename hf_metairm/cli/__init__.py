@@ -7,6 +7,7 @@ import typer
 from .build_dataset import build_dataset
 from .env import env
 from .evaluate import evaluate
+from .explore import explore
 from .infer_environments import infer_environments
 from .inspect import inspect
 from .push import push
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("tune", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(tune)
 app.command("evaluate")(evaluate)
+app.command("explore")(explore)
 app.command("push")(push)
 app.command("inspect")(inspect)
 app.command("infer-environments")(infer_environments)

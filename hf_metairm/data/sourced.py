@@ -76,6 +76,11 @@ class SourcedDatasetBuilder(datasets.GeneratorBasedBuilder):
         )
         self.config.validate()
 
+    @classmethod
+    def turn_cue(cls, text: str) -> str | None:
+        """A text with its cue turned round; `None` where no text of this dataset has one that a rule can turn."""
+        return None
+
     def download_and_prepare(
         self, output_dir: str | None = None, download_config: Any = None, download_mode: Any = None, **kwargs: Any
     ) -> None:

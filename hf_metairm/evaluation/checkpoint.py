@@ -41,9 +41,7 @@ def load_checkpoint(name: str, device: str | None = None, labels: Sequence[str] 
     if file_of(name, "adapter_config.json"):
         kind, model = "text", load_adapter(name)
     else:
-        with readable(name, "config"):
-            config = AutoConfig.from_pretrained(name)
-        kind, auto_class = _kind(config, name)
+        kind, auto_class = _kind(name)
         model = _whole(name, auto_class)
     problem = getattr(model.config, "problem_type", None)
     if model.config.num_labels < 2 or problem in ("regression", "multi_label_classification"):
@@ -51,6 +49,18 @@ def load_checkpoint(name: str, device: str | None = None, labels: Sequence[str] 
     record = read_record(name)
     names = _labels(name, model, labels, record)
     return Classifier(name, kind, model.to(place).eval(), _processor(name, kind, model), names, record)
+
+
+def kind_of(name: str) -> str:
+    """
+    Whether a checkpoint in a folder or on the Hub reads `"text"` or an `"image"`; its weights are not loaded.
+
+    Raises:
+        ValueError: it is no classifier of either.
+        OSError: it cannot be found or reached, or is none.
+    """
+    check_checkpoint(name)
+    return "text" if file_of(name, "adapter_config.json") else _kind(name)[0]
 
 
 def check_checkpoint(name: str) -> None:
@@ -102,8 +112,10 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def _kind(config: Any, name: str) -> tuple[str, Any]:
+def _kind(name: str) -> tuple[str, Any]:
     """Whether a model's config says that it classifies text or images; a head that would be made anew is refused."""
+    with readable(name, "config"):
+        config = AutoConfig.from_pretrained(name)
     saved = set(config.architectures or [])
     for kind, auto_class in (("text", AutoModelForSequenceClassification), ("image", AutoModelForImageClassification)):
         known: Any = auto_class._model_mapping.get(type(config), None)

@@ -49,6 +49,11 @@ class Classifier:
         """How many tokens of a text the model has positions for; `None` where it takes any number."""
         return most_tokens(self.model)
 
+    @cached_property
+    def longest(self) -> int:
+        """How many tokens of a text are read: what its tokenizer was saved with, and no more than the model takes."""
+        return min(self.most_tokens or MANY, self.processor.model_max_length, MANY)
+
     def input_column(self, rows: datasets.Dataset, text_column: str | None, image_column: str | None) -> str:
         """The column that the model reads: the one asked for, or one of the usual names."""
         given = text_column if self.kind == "text" else image_column
@@ -109,7 +114,7 @@ class Classifier:
         tokens = self.processor(
             values,
             truncation=True,
-            max_length=max_length or min(self.most_tokens or MANY, self.processor.model_max_length, MANY),
+            max_length=max_length or self.longest,
             padding=len(values) > 1,
             return_tensors="pt",
         )

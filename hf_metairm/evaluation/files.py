@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -23,12 +24,16 @@ class Record:
         environments (`list[str]`): which it was trained on; empty where it is not known.
         environment_column (`str`, *optional*): which column named them.
         algorithm (`str`, *optional*): what trained it, as its card calls it.
+        datasets (`list[str]`): what it was trained on; empty where it is not known.
+        results (`dict[str, dict]`): what was measured, by environment, each with `rows`, `majority` and `unseen`.
     """
 
     labels: list[str] = field(default_factory=list)
     environments: list[str] = field(default_factory=list)
     environment_column: str | None = None
     algorithm: str | None = None
+    datasets: list[str] = field(default_factory=list)
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def unseen(self, names: Sequence[str], column: str) -> dict[str, bool]:
         """Which of some environments training did not see; nothing where these seem to be of another kind."""
@@ -51,9 +56,18 @@ def read_record(name: str) -> Record:
     file = file_of(name, "results.json")
     try:
         found = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
-        environments = list(found["training_rows"])
         return Record(
-            list(found["labels"]), environments, found.get("environment_column"), found.get("algorithm") or None
+            list(found["labels"]),
+            list(found["training_rows"]),
+            found.get("environment_column"),
+            found.get("algorithm") or None,
+            list(found.get("dataset") or []),
+            {_place(part): part for part in found.get("results") or [] if part["environment"] is not None},
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return Record()
+
+
+def _place(part: dict[str, Any]) -> str:
+    """The environment, and before it the dataset where it was evaluated on several."""
+    return ", ".join(str(part[name]) for name in ("dataset", "environment") if name in part)

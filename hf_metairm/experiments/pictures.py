@@ -15,6 +15,7 @@ from ..files import replacing
 # Distinct in black and white: line and marker differ, not only colour.
 STYLES = [("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", "-"), ("P", "--"), ("X", ":")]
 LONGEST_NAME = 42
+MOST_INSIDE = 8  # names in a legend that stands in the picture
 # In percent: a mean and, where it is known, the half of its error bar.
 Value = tuple[float, float | None]
 
@@ -59,11 +60,11 @@ class Dots:
                         linestyle="none",
                         capsize=3,
                         markersize=5,
-                        label=_short(label, 60),
+                        label=label_of(label, 60),
                     )
         for (label, value), style in zip(self.lines.items(), (":", "--", "-.") * len(self.lines)):
             axes.axvline(value, color="0.6", linestyle=style, label=label)
-        axes.set_yticks(range(len(self.names)), [_short(n) + " (unseen)" * (n in self.hollow) for n in self.names])
+        axes.set_yticks(range(len(self.names)), [label_of(n) + " (unseen)" * (n in self.hollow) for n in self.names])
         axes.set_ylim(len(self.names) - 0.5, -0.5)
         axes.set_xlim(0, 100)
         axes.set_xlabel(self.xlabel)
@@ -81,7 +82,8 @@ def draw_comparison(
     values: Mapping[str, Mapping[str, Value]], file: Path, title: str, unseen: Collection[str] = ()
 ) -> None:
     """
-    Accuracy in every environment, as dots; over p, which is continuous, where they are named p=0.1 and so on.
+    Accuracy in every environment, as dots; over p, which is continuous, where they are named p=0.1 and so on. Dots of
+    unseen environments are hollow.
 
     Args:
         values (`Mapping`): by run name and environment.
@@ -96,15 +98,25 @@ def draw_comparison(
         return
     plt = pyplot()
     figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for (name, found), (marker, line) in zip(values.items(), STYLES * len(values)):
+    for place, ((name, found), (marker, line)) in enumerate(zip(values.items(), STYLES * len(values))):
         xs = [numbers[environment] for environment in found]
         ys, errors = zip(*found.values())
-        axes.errorbar(xs, ys, errors, label=name, marker=marker, linestyle=line, capsize=3, markersize=5)
-    axes.set_xlabel("p: probability that the cue contradicts the label")
+        color = f"C{place % 10}"
+        label = label_of(name, 60)
+        axes.errorbar(xs, ys, errors, label=label, color=color, marker=marker, linestyle=line, capsize=3, markersize=5)
+        hollow = [(numbers[environment], found[environment][0]) for environment in found if environment in unseen]
+        for x, y in hollow:
+            axes.plot(x, y, color=color, marker=marker, markerfacecolor="white", markersize=5, zorder=3)
+    said = " (hollow: unseen in training)" if unseen else ""
+    axes.set_xlabel(f"p: probability that the cue contradicts the label{said}")
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 100)
     axes.grid(alpha=0.3)
-    axes.legend()
+    if len(values) > MOST_INSIDE or max(map(len, values)) > LONGEST_NAME:
+        figure.set_figheight(4.2 + 0.2 * len(values))
+        figure.legend(loc="outside lower center", fontsize=8)
+    else:
+        axes.legend()
     axes.set_title(_plain(title), fontsize=10)
     with replacing(file) as new:
         figure.savefig(new, dpi=150)
@@ -121,7 +133,7 @@ def pyplot() -> Any:
     return pyplot
 
 
-def _short(name: str, longest: int = LONGEST_NAME) -> str:
+def label_of(name: str, longest: int = LONGEST_NAME) -> str:
     """A name in full where it is short; after a space, since a leading _ would hide it from the legend."""
     name = " ".join(name.split())
     return " " + _plain(name if len(name) <= longest else f"{name[: longest - 10]}…{name[-9:]}")

@@ -66,5 +66,5 @@ def test_the_oldest_tested_are_the_lower_bounds(block):
 
 
 def test_what_is_imported_is_declared_and_no_more():
-    optional = bounds("demo") | bounds("peft") | bounds("icp") | bounds("trl") | bounds("tune")
+    optional = bounds("demo") | bounds("peft") | bounds("icp") | bounds("trl") | bounds("tune") | bounds("explore")
     assert imported() - set(optional) == set(bounds("dependencies")) - NEEDED_BY_OTHERS

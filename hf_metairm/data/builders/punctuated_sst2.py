@@ -15,7 +15,7 @@ from ..config import META_IRM_PAPER, EnvironmentDatasetConfig
 from ..description import DatasetDescription
 from ..draws import flips
 from ..registry import DATASETS
-from ..sentences import MOVIE_REVIEWS, Sentences, find_files, roles_from_files
+from ..sentences import MOVIE_REVIEWS, Sentences, drop_final_punctuation, find_files, roles_from_files
 from ..sources import SourceSpec
 
 
@@ -118,6 +118,13 @@ class PunctuatedSST2(EnvironmentDatasetBuilder):
         "movie_review_snippets.tsv, or one TSV file with the columns sentence and label",
     )
     config: PunctuatedSST2Config
+
+    @classmethod
+    def turn_cue(cls, text: str) -> str | None:
+        """The sentence with the other final mark: " ." where there is a "!" at its end, and else " !"."""
+        sentence = drop_final_punctuation(text)
+        negative, positive = MARKS
+        return f"{sentence} {positive if negative in text[len(sentence) :] else negative}".lstrip()
 
     def describe(self) -> DatasetDescription:
         """What the card says of this dataset; only SST-2 is called SST-2."""
