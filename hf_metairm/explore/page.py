@@ -121,8 +121,9 @@ def _sentence_tab(models: list[SavedModel]) -> None:
     picked = gr.CheckboxGroup(list(readers), value=list(readers)[:MOST_TICKED], label="Models")
     builders = {model.builder for model in readers.values()}
     builder = builders.pop() if len(builders) == 1 else None
-    turn = builder.turn_cue if builder is not None and builder.turn_cue("a text") is not None else None
-    if turn:
+    turn = None
+    if builder is not None and builder.turn_cue("a text") is not None:
+        turn = builder.turn_cue
         gr.HTML(paragraph(f"{builder.SUMMARY}."))
     text = gr.Textbox(label="A sentence", lines=2, max_lines=8)
     other = gr.Textbox(

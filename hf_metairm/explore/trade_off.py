@@ -110,9 +110,10 @@ def draw(found: Sequence[Point], environment: str, how: str, file: Path) -> None
 
 
 def _trained(result: Result) -> list[float]:
-    """The accuracies in the environments that a run was trained on."""
-    unseen = result.get("unseen", result["test"])
-    return [part["accuracy"] for name, part in result["test"].items() if name not in unseen]
+    """The accuracies in the environments that a run was trained on; none where that is not known."""
+    if "unseen" not in result:
+        return []
+    return [part["accuracy"] for name, part in result["test"].items() if name not in result["unseen"]]
 
 
 def _percent(value: float) -> str:

@@ -58,9 +58,11 @@ def write_model(
 
 
 def write_folder(folder: Path) -> Path:
-    """Four results, and two models."""
+    """Four results, one in a file of its own, and two models."""
     encoder = save_tiny_encoder(folder / "unfinished" / "encoder")
     write_results(folder)
+    other = result("v-rex", 7, {"north": 0.7, "south": 0.9, "unseen": 0.65})
+    Store(folder).write(Run("v-rex", other["settings"], "search"), other)
     for seed, name in enumerate(("erm-seed0", "meta-irm-seed0")):
         write_model(folder / name, encoder, seed)
     return folder

@@ -42,7 +42,7 @@ def cells(html: str) -> list[list[str]]:
 
 def test_results_and_models_of_a_training(runs):
     found = look_into(runs)
-    assert list(found.results) == ["runs"]
+    assert list(found.results) == ["runs", "search"]
     assert {(r["name"], r["seed"]) for r in found.results["runs"]} == set(ACCURACIES)
     assert [(model.name, model.kind) for model in found.models] == [("erm-seed0", "text"), ("meta-irm-seed0", "text")]
     assert {model.builder for model in found.models} == {DATASETS["punctuated_sst2"]}
@@ -245,7 +245,19 @@ def test_without_gradio_one_line_says_how_to_install_it(runs, monkeypatch):
     assert done.stderr == "Error: `explore` needs the extra of that name: pip install 'hf_metairm[explore]'.\n"
 
 
-def test_models_of_images_are_told_from_those_of_text(tmp_path, runs):
-    ColoredMNISTClassifier(ColoredMNISTConfig(hidden_size=4)).save_pretrained(tmp_path)
-    assert kind_of(str(tmp_path)) == "image"
-    assert kind_of(str(runs / "erm-seed0")) == "text"
+def test_what_there_is_not_is_said_on_the_page(tmp_path, runs):
+    pytest.importorskip("gradio", reason="no gradio: pip install 'hf_metairm[explore]'")
+    from hf_metairm.explore.page import build
+
+    def said(folder):
+        return str(build(look_into(folder)).get_config_file())
+
+    images = tmp_path / "images"
+    ColoredMNISTClassifier(ColoredMNISTConfig(hidden_size=4)).save_pretrained(images / "erm-seed0")
+    assert kind_of(str(images / "erm-seed0")) == "image"
+    assert "read images, and so there is no sentence to try: erm-seed0." in said(images)
+    assert "There are no results of runs in this folder." in said(images)
+    results = write_results(tmp_path / "results", {("erm", 0): {"p=0.1": 0.9, "p=0.2": 0.8}})
+    assert "There is no saved model in this folder." in said(results)
+    assert "there is nothing to trade" in said(results)
+    assert "no saved model" not in said(runs)

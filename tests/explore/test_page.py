@@ -48,11 +48,11 @@ def cells(page) -> list[list[str]]:
     return [[text.strip() for text in row.locator("th, td").all_inner_texts()] for row in rows]
 
 
-def test_accuracy_and_trade_off(visit, address):
+def test_accuracy_and_trade_off(visit, address, runs):
     seen = visit(address)
     page = seen.page
     page.locator("img.picture:visible").wait_for()
-    assert page.title() == "hf-metairm: runs0"
+    assert page.title() == f"hf-metairm: {runs.name}"
     assert page.locator("img.picture:visible").evaluate("image => image.naturalWidth") > 500
     assert cells(page)[0] == ["", "p=0.1", "p=0.2", "p=0.9 (unseen)", "worst"]
     assert cells(page)[2] == ["meta-irm", "64.0 ± 2.8", "63.5 ± 0.7", "62.0 ± 2.8", "62.0"]
@@ -63,6 +63,15 @@ def test_accuracy_and_trade_off(visit, address):
     page.get_by_label("mean").check()
     page.locator("img.picture:visible[alt*='the mean accuracy']").wait_for()
     assert page.locator("img.picture:visible").get_attribute("src") != worst
+    # The results of another file, which has other environments.
+    page.get_by_label("Results").click()
+    page.get_by_role("option", name="search").click()
+    page.get_by_role("columnheader", name="unseen (unseen)").wait_for()
+    assert page.get_by_label("Unseen environment").input_value() == "unseen"
+    assert cells(page)[1:] == [["v-rex", "7", "70.0", "80.0", "65.0"]]
+    page.get_by_role("tab", name="Accuracy by environment").click()
+    page.get_by_role("columnheader", name="unseen (unseen)").wait_for()
+    assert cells(page)[1] == ["v-rex", "70.0 ± 2.3", "90.0 ± 1.5", "65.0 ± 2.4", "65.0"]
     assert seen.left == []
     assert seen.errors == []
 
