@@ -160,6 +160,7 @@ def visit(browser) -> Iterator[Callable]:
     def opened(address: str, width: int = 1280, height: int = 900, scheme: str = "light") -> Visit:
         size = {"width": width, "height": height}
         windows.append(browser.new_context(viewport=size, color_scheme=scheme, service_workers="block"))
+        windows[-1].set_default_timeout(60_000)  # of a click, say: a busy machine takes its time
         seen = Visit(windows[-1].new_page())
         seen.page.goto(address)
         return seen

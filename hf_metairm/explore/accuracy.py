@@ -41,8 +41,8 @@ def accuracy(results: Sequence[Result]) -> tuple[str, str]:
             lambda file: draw_comparison(values, file, title, unseen),
             "Accuracy of every run in every environment; the table below has the numbers.",
         )
-    held_out = f"Unseen: no run was trained on {listed(sorted(unseen))}." if unseen else "Every environment was seen."
-    return drawn, table(*comparison_cells(named), CAPTION) + paragraph(_sentence(notes(named)), held_out)
+    held_out = [f"Unseen: no run was trained on {listed(unseen)}."] if unseen else []
+    return drawn, table(*comparison_cells(named), CAPTION) + paragraph(_sentence(notes(named)), *held_out)
 
 
 def _sentence(text: str) -> str:

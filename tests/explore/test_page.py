@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -23,11 +24,19 @@ def runs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def command(browser, runs):
+def proxy():
+    """Where whatever is asked of another machine would arrive."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.1)
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def command(browser, runs, proxy):
     """The command, on its way: the browser first, for it is what may lack."""
     words = [sys.executable, "-m", "hf_metairm", "explore", str(runs), "--no-open"]
-    # A proxy that is not there, which nothing may ask.
-    environ = {**os.environ, "HTTP_PROXY": "http://127.0.0.1:9", "PYTHONUNBUFFERED": "1"}
+    way_out = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), f"http://127.0.0.1:{proxy.getsockname()[1]}")
+    environ = {**os.environ, **way_out, "HF_HUB_OFFLINE": "0", "PYTHONUNBUFFERED": "1"}
     done = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
     yield done
     done.kill()
@@ -121,10 +130,12 @@ def test_a_narrow_dark_window_needs_no_sideways_scroll(visit, address):
     assert seen.errors == []
 
 
-def test_ctrl_c_ends_it_while_the_page_is_open(visit, address, command):
+def test_ctrl_c_ends_it_while_the_page_is_open_and_nothing_has_left_the_machine(visit, address, command, proxy):
     visit(address).page.locator("img.picture:visible").wait_for()
     command.send_signal(signal.SIGINT)
-    printed, said = command.communicate(timeout=30)
+    printed, said = command.communicate(timeout=60)
     assert command.returncode == 0
     assert printed == "The page is closed.\n"
     assert said == ""
+    with pytest.raises(TimeoutError):
+        proxy.accept()
