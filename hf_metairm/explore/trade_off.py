@@ -88,20 +88,21 @@ def draw(found: Sequence[Point], environment: str, how: str, file: Path) -> None
     by_name: dict[str, list[Point]] = {}
     for point in found:
         by_name.setdefault(point.name, []).append(point)
+    few = len(by_name) <= MOST_NAMED
     for place, ((name, of_name), (marker, _)) in enumerate(zip(by_name.items(), STYLES * len(by_name))):
-        label = label_of(name, 60) if len(by_name) <= MOST_NAMED else None
+        label = label_of(name, 60) if few else None
         xs, ys = [100 * p.trained[how] for p in of_name], [100 * p.unseen for p in of_name]
         axes.scatter(xs, ys, marker=marker, color=f"C{place % 10}", s=36, alpha=0.8, label=label)
         for x, y, point in zip(xs, ys, of_name):
-            if label:
+            if few:
                 axes.annotate(str(point.seed), (x, y), xytext=(5, 3), textcoords="offset points", fontsize=7)
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     axes.plot([0, 100], [0, 100], color="0.6", linestyle=":", label="as good where it was not trained")
-    axes.set_xlim(max(left - 3, 0), min(right + 3, 100))
-    axes.set_ylim(max(bottom - 3, 0), min(top + 3, 100))
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
     axes.set_xlabel(f"accuracy in the training environments, {how} of them (%)")
     axes.set_ylabel(f"accuracy in{label_of(environment)}, unseen (%)")
-    axes.set_title("A dot for each run; the number beside it is its seed", fontsize=10)
+    which = "the number beside it is its seed" if few else "the table says which is which"
+    axes.set_title(f"A dot for each run; {which}", fontsize=10)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=1 if max(map(len, by_name)) > LONGEST_NAME else 3, fontsize=8)
     with replacing(file) as new:
