@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from ..data import DATASETS
 from ..evaluation.checkpoint import kind_of
-from ..evaluation.files import read_record
+from ..evaluation.files import Record, read_record
 from ..experiments.run import Result
 from ..experiments.store import Store
 from ..files import in_one_line
@@ -38,7 +38,7 @@ class SavedModel:
     kind: str
 
     @cached_property
-    def record(self) -> Any:
+    def record(self) -> Record:
         """What its card says of its training; see [`read_record`]."""
         return read_record(str(self.folder))
 
@@ -80,8 +80,8 @@ def look_into(folder: Path) -> Found:
     notes: list[str] = []
     models = list(_models(folder, notes))
     results = {name: kept for name, found in _results(folder, notes) if (kept := list(map(_marked, _usable(found))))}
-    if not results and (of_cards := list(map(_of_card, models))):
-        results = {CARDS: found} if (found := _usable(of_cards)) else {}
+    if not results and (of_cards := _usable(map(_of_card, models))):
+        results = {CARDS: of_cards}
     if not results and not models:
         raise ValueError(" ".join([*notes, f"{folder} holds neither results nor models of runs: {_other(folder)}."]))
     return Found(folder, results, models, notes)
@@ -89,18 +89,16 @@ def look_into(folder: Path) -> Found:
 
 def _results(folder: Path, notes: list[str]) -> Iterator[tuple[str, list[Result]]]:
     """What each file of lines holds; where there is none, what `train` wrote of all of them at its end."""
-    files = {place / file.stem: place for place in (folder, folder / MODELS) for file in sorted(place.glob("*.jsonl"))}
-    for path in sorted(files, key=lambda path: path.stem != RUNS):
-        store = Store(files[path])
+    files = [place / file.stem for place in (folder, folder / MODELS) for file in sorted(place.glob("*.jsonl"))]
+    for path in sorted(files, key=lambda path: path.name != RUNS):
+        if path.name == STAGE_ONE and path.with_name(RUNS) in files:
+            continue  # It is shown with the runs, as `train` does.
+        store, first = Store(path.parent), [STAGE_ONE] if path.name == RUNS else []
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            if path.stem == RUNS:
-                found = [*store.results(STAGE_ONE), *store.results(RUNS)]
-            else:
-                found = store.results(path.stem)
+            found = [result for name in (*first, path.name) for result in store.results(name)]
         notes += [str(warning.message) for warning in said]
-        if path.stem != STAGE_ONE or path.with_stem(RUNS) not in files:
-            yield path.relative_to(folder).as_posix(), found
+        yield path.relative_to(folder).as_posix(), found
     if not files and (folder / SUMMARY).is_file():
         try:
             found = json.loads((folder / SUMMARY).read_bytes())
@@ -110,7 +108,7 @@ def _results(folder: Path, notes: list[str]) -> Iterator[tuple[str, list[Result]
             yield SUMMARY, found if isinstance(found, list) else []
 
 
-def _usable(results: list[Any]) -> list[Result]:
+def _usable(results: Iterable[Any]) -> list[Result]:
     """Those of runs that were tested by environment; a search also has runs that were not."""
     return [result for result in results if _is_tested(result)]
 
@@ -118,7 +116,8 @@ def _usable(results: list[Any]) -> list[Result]:
 def _is_tested(result: Any) -> bool:
     try:
         parts = list(result["test"].values())
-        return bool(parts) and {"name", "seed", "settings"} <= set(result) and all(_is_measured(p) for p in parts)
+        named = {"name", "seed"} <= set(result) and isinstance(result["settings"], dict)
+        return named and bool(parts) and all(map(_is_measured, parts))
     except (TypeError, KeyError, AttributeError):
         return False
 

@@ -7,7 +7,7 @@ from typing import Any
 from ..experiments.run import Result
 from .accuracy import accuracy
 from .found import Found, SavedModel
-from .html import paragraph
+from .html import paragraph, words
 from .sentences import compared
 from .trade_off import SUMMARIES, trade_off, unseen_environments
 
@@ -53,7 +53,7 @@ def build(found: Found) -> Any:
     import gradio as gr
 
     with gr.Blocks(title=f"hf-metairm: {found.folder.resolve().name}", analytics_enabled=False) as page:
-        gr.HTML(f"<h1>{paragraph(found.folder.resolve().name)[3:-4]}</h1>" + "".join(map(paragraph, found.notes)))
+        gr.HTML(f"<h1>{words(found.folder.resolve().name)}</h1>" + "".join(map(paragraph, found.notes)))
         which = None
         if len(found.results) > 1:
             which = gr.Dropdown(list(found.results), value=next(iter(found.results)), label="Results", type="value")
