@@ -41,6 +41,7 @@ _LONG = (
     "parallel/test_processes.py",
     "experiments/test_faults.py",
     "experiments/test_finetune_text.py",
+    "explore/test_page.py",
     "data/test_colored_mnist.py",
     "parallel/test_resume.py",
     "parallel/test_sharded.py",
