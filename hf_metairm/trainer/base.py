@@ -59,7 +59,7 @@ class EnvironmentTrainer(SearchesHyperparameters, ModelCardWriter, AdapterWithNa
 
     def __init__(self, *args: Any, **kwargs: Any):
         given = _as_named(type(self), self, *args, **kwargs)
-        config = given.arguments.get("args")
+        config: Any = given.arguments.get("args")
         if config is None:
             config = given.arguments["args"] = self.config_class(output_dir="tmp_trainer")
         self._check_config(config)
