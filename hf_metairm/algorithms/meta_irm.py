@@ -183,7 +183,7 @@ class MetaIRMSettings(AlgorithmSettings):
                 number = 0
             if number < 1:
                 raise wrong(self, "outer_environments", 'a whole number from 1 on, or "all"')
-            self.outer_environments = number  # type: ignore[assignment]  # As said above.
+            self.outer_environments = number  # type: ignore[assignment]  # See above.
 
 
 @algorithm("meta-irm")
