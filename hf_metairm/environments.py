@@ -276,7 +276,7 @@ class EnvironmentCollator:
 
     def __init__(
         self,
-        collator: Callable[[list], Any],
+        collator: Callable[[list[Any]], Any],
         column: str,
         name_of: Mapping[Any, str],
         columns: Sequence[str] | None = None,
@@ -286,17 +286,17 @@ class EnvironmentCollator:
         self.name_of = name_of
         self.columns = columns
 
-    def __call__(self, features: list | Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, features: list[Any] | Mapping[str, Any]) -> dict[str, Any]:
         """Collate rows (dictionaries), or take a dictionary of batched columns."""
         if isinstance(features, Mapping):
             return self._of_columns(features)
-        rows_of: dict[str, list] = {}
+        rows_of: dict[str, list[Any]] = {}
         for row in features:
             rest = {k: v for k, v in row.items() if k != self.column}
             rows_of.setdefault(self._name(row[self.column]), []).append(rest)
         return {name: self._collated(name, rows) for name, rows in rows_of.items()}
 
-    def _collated(self, name: str, rows: list) -> Any:
+    def _collated(self, name: str, rows: list[Any]) -> Any:
         try:
             return self.collator(rows)
         except Exception as error:
@@ -326,12 +326,12 @@ class EnvironmentCollator:
 class CollatorWithoutColumn:
     """A collator that does not see one column, the environment's: what a plain evaluation has."""
 
-    def __init__(self, collator: Callable[[list], Any], column: str, columns: Sequence[str] | None = None):
+    def __init__(self, collator: Callable[[list[Any]], Any], column: str, columns: Sequence[str] | None = None):
         self.collator = collator
         self.column = column
         self.columns = columns
 
-    def __call__(self, features: list | Mapping[str, Any]) -> Any:
+    def __call__(self, features: list[Any] | Mapping[str, Any]) -> Any:
         """Collate rows (dictionaries), or take a dictionary of batched columns."""
         if isinstance(features, Mapping):
             return {

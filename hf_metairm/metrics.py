@@ -65,11 +65,12 @@ class Metric:
         return self.number(value) + (f" ± {self.number(error)}" if error is not None else "")
 
 
-def _share_right(predictions: np.ndarray, references: np.ndarray) -> float:
+def share_right(predictions: np.ndarray, references: np.ndarray) -> float:
+    """The share of rows whose prediction is right."""
     return float((np.asarray(predictions) == np.asarray(references)).mean())
 
 
-ACCURACY = Metric("accuracy", _share_right, share_of_rows=True)
+ACCURACY = Metric("accuracy", share_right, share_of_rows=True)
 LOSS = Metric("loss", greater_is_better=False)
 # Of metrics that `compute_metrics` may return, those where less is better; a name may have more words before it.
 LESS_IS_BETTER = re.compile(

@@ -153,7 +153,7 @@ class CrossedDifference(Kind[InPlaceOracle]):
             weights.matrix = torch.where(meta_losses.matrix.isnan(), math.nan, alike)
         return Found(total, risks, meta_losses, weights)
 
-    def references(self, model: nn.Module) -> list[Kind]:
+    def references(self, model: nn.Module) -> list[Kind[Any]]:
         """Double backward where the model is small and has it, else the central difference."""
         return references_for(model, self.compute_dtype)
 

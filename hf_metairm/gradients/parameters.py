@@ -58,7 +58,7 @@ class Places:
         number = {id(p): k for k, p in enumerate(parameters)}
         self.module = module
         self.parameters = parameters
-        self._places = [
+        self._places: list[tuple[dict[str, Any], str, int]] = [
             (part._parameters, name, number[id(p)])
             for part in module.modules()
             for name, p in part._parameters.items()
@@ -74,7 +74,7 @@ class Places:
         note_elsewhere(self.module, True)
         try:
             for parameters, name, k in self._places:
-                parameters[name] = values[k]  # type: ignore[assignment]
+                parameters[name] = values[k]
             yield
         finally:
             note_elsewhere(self.module, False)

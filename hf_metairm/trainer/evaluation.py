@@ -107,7 +107,7 @@ class EnvironmentEvaluation(Trainer):
             self._results, self._results_step = self._found, self.state.global_step
         return metrics
 
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """The evaluation `DataLoader`; where `evaluate` asks for it, the rows are divided by environment."""
         if self._awaits_rows:
             # Only here are they as the model takes them: a Trainer class may prepare those that `evaluate` is given.
@@ -136,10 +136,11 @@ class EnvironmentEvaluation(Trainer):
         if not columns or any(not isinstance(c, np.ndarray) or len(c) != len(dataset) for c in columns):
             return {}
         environments = read_environments(dataset, self.args.environment_column)
+        assert self.compute_metrics is not None
         found = {}
         for rows, e in zip(*rows_by_environment(environments.ids)):
             part = EvalPrediction(take(output.predictions, rows), take(output.label_ids, rows))
-            found[environments.names[e]] = dict(self.compute_metrics(part))  # type: ignore[misc]
+            found[environments.names[e]] = dict(self.compute_metrics(part))
         return found
 
     def _load_best_model(self) -> None:
@@ -186,7 +187,7 @@ class EnvironmentEvaluation(Trainer):
 
     def evaluation_loop(
         self,
-        dataloader: DataLoader,
+        dataloader: DataLoader[Any],
         description: str,
         prediction_loss_only: bool | None = None,
         ignore_keys: list[str] | None = None,
@@ -230,7 +231,7 @@ class EnvironmentEvaluation(Trainer):
         nothing: Any = None
         return EvalLoopOutput(nothing, nothing, metrics=metrics, num_samples=rows_seen)
 
-    def _loader_of(self, rows: Any) -> DataLoader:
+    def _loader_of(self, rows: Any) -> DataLoader[Any]:
         """A DataLoader of one environment's rows, of which nothing is kept after it was used."""
         # With persistent workers the Trainer would give the first environment's loader for all of them.
         getattr(self, "_eval_dataloaders", {}).pop("eval", None)
