@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..algorithms import Algorithm, Step
 from ..algorithms.erm import ERM
 from ..cards.facts import CardDetails
+from ..deprecation import FormerAttribute, refuse_former_methods
 from ..environments import read_environments
 from ..gradients import Part, as_parts, trainable_parameters
 from .adapters import AdapterWithNames
@@ -55,6 +56,13 @@ class EnvironmentTrainer(SearchesHyperparameters, ModelCardWriter, AdapterWithNa
     args: Any
     algorithm_class: ClassVar[type[Algorithm]] = ERM
     config_class: ClassVar[type] = EnvironmentConfig
+    objective_description = FormerAttribute(
+        "hf_metairm.EnvironmentTrainer.objective_description", lambda trainer: trainer.algorithm.describe
+    )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_former_methods(cls, "hf_metairm.EnvironmentTrainer")
 
     def __init__(self, *args: Any, **kwargs: Any):
         given = _as_named(type(self), self, *args, **kwargs)
