@@ -1,8 +1,8 @@
 """
 Public names that changed: where they are now, the version in which the old ones go, and how these work until then.
 
-`MODULES`, `NAMES` and `GONE` say all of it, and nothing else does; docs/stability.md is the promise. What a name became
-is imported when somebody asks for the old one, so this module imports none of the others.
+`MODULES`, `NAMES` and `GONE` say all of it, and nothing else does; docs/stability.md is the promise. What a name
+is now is imported when somebody asks for the old one, so this module imports none of the others.
 """
 
 from __future__ import annotations

@@ -189,3 +189,11 @@ def test_every_old_name_is_tested_above():
         if ".EnvironmentTrainer." not in old:
             name = re.findall(r"[\w-]+", old)[-1]
             assert re.search(rf"(?<![\w-]){name}\b", tests), old
+
+
+def test_the_release_notes_name_every_one():
+    page = (ROOT / "docs" / "releases.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([^`]+)`", page))
+    for old in (*MODULES, *NAMES, *GONE):
+        last = re.findall(r"[\w-]+", old)[-1]
+        assert named & {old, last, f"{last}()", old.rpartition(".")[0]}, old
