@@ -5,21 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
 
 import hf_metairm
 
-from .pages import PAGES, ROOT, name_of, prose
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NO_MKDOCS_2_WARNING", "1")
-        build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder)))
-    return folder
+from .pages import PAGES, name_of, prose
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
