@@ -42,3 +42,11 @@ def test_files_outside_of_the_site_are_named_and_not_linked(site):
     html = (site / "own_data.html").read_text(encoding="utf-8")
     assert "trainer_examples/own_data.py" in html
     assert not re.search(r'href="[^"]*trainer_examples', html)
+
+
+def test_names_in_tables_break_at_their_dots(site):
+    html = (site / "releases.html").read_text(encoding="utf-8")
+    assert "<code>hf_<wbr>metairm.<wbr>datasets.<wbr>publish</code></td>" in html
+    assert "<wbr>" not in "".join(re.findall(r"<pre.*?</pre>", html, re.DOTALL))
+    search = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    assert "hf_metairm.datasets.publish" in search
