@@ -75,8 +75,14 @@ LOOK = r"""
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    """Writes nothing, and has the browser keep what all pages share."""
+
     def log_message(self, *_) -> None:
         pass
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "max-age=600")
+        super().end_headers()
 
 
 @pytest.fixture(scope="module")
