@@ -9,10 +9,12 @@ import re
 from html import escape
 from pathlib import Path
 
+from matplotlib.textpath import TextPath
+
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "badges"
-LETTER, MARGIN, HEIGHT = 6.6, 7, 20  # of Verdana at 11 px, on average and rounded up
+SIZE, MARGIN, HEIGHT = 11, 7, 20  # in pixels
 BADGE = """\
 <svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" role="img" aria-label="{name}: {value}">
   <title>{name}: {value}</title>
@@ -21,7 +23,7 @@ BADGE = """\
     <rect width="{left}" height="{height}" fill="#444"/>
     <rect x="{left}" width="{right}" height="{height}" fill="#2b5ea8"/>
   </g>
-  <g fill="#fff" font-family="Verdana, DejaVu Sans, sans-serif" font-size="11" text-anchor="middle">
+  <g fill="#fff" font-family="Verdana, DejaVu Sans, sans-serif" font-size="{size}" text-anchor="middle">
     <text x="{middle_left}" y="14" textLength="{text_left}">{name}</text>
     <text x="{middle_right}" y="14" textLength="{text_right}">{value}</text>
   </g>
@@ -48,11 +50,13 @@ def facts() -> dict[str, tuple[str, str]]:
 
 def badge(name: str, value: str) -> str:
     """One of them, as SVG."""
-    left, right = (round(len(text) * LETTER) + 2 * MARGIN for text in (name, value))
+    # DejaVu Sans, which comes with matplotlib, is as wide as Verdana.
+    left, right = (round(TextPath((0, 0), text, SIZE).get_extents().xmax) + 2 * MARGIN for text in (name, value))
     return BADGE.format(
         name=escape(name),
         value=escape(value),
         height=HEIGHT,
+        size=SIZE,
         width=left + right,
         left=left,
         right=right,
