@@ -57,8 +57,10 @@ NAMES = {
     "hf_metairm.objectives.scale_gradients": "hf_metairm.algorithms.irmv1.scale_gradients",
     "hf_metairm.objectives.weighted_risk": "hf_metairm.algorithms.group_dro.weighted_risk",
     "hf_metairm.objectives.worst_risk_excess": "hf_metairm.algorithms.rex.worst_risk_excess",
+    "hf_metairm.recipes.text_model.load_tokenizer": "hf_metairm.models.reading.load_tokenizer",
     "hf_metairm.reproduction.RULES": "hf_metairm.selection.RULES",
     "hf_metairm.trainer.EnvironmentResult.accuracy": 'metrics["accuracy"]',
+    "hf_metairm.trainers.configs.wrong": "hf_metairm.algorithms.settings.wrong",
     "hf_metairm.trainers.model_card.Objective": "hf_metairm.algorithms.Description",
 }
 
@@ -208,8 +210,8 @@ class _FormerModule(ModuleType):
         new = NAMES.get(old) or MODULES.get(old) or f"{now}.{name}"
         try:
             value = pkgutil.resolve_name(new)
-        except (AttributeError, ImportError) as error:
-            raise ImportError(f"`{self.__name__}` is `{now}` since version 0.2, which has no {name!r}.") from error
+        except (AttributeError, ImportError):
+            raise ImportError(f"`{self.__name__}` is `{now}` since version 0.2, which has no {name!r}.") from None
         _warn(renamed(old, new))
         setattr(self, name, value)  # Asked for again, it is there.
         return value

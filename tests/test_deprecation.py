@@ -100,6 +100,27 @@ def test_everything_of_a_module_can_be_imported():
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "from hf_metairm.datasets import ColoredMNIST, PunctuatedSST2, TensorRows",
+        "from hf_metairm.datasets.digits import find_idx_files, read_idx",
+        "from hf_metairm.datasets.inspection import inspect_dataset",
+        "from hf_metairm.datasets.publish import push_to_hub, write_parquet",
+        "from hf_metairm.models import encode_sentences, encoder_stepped_over",
+        "from hf_metairm.recipes.finetune_text import main",
+        "from hf_metairm.recipes.text_model import choose_trainable, load_classifier, load_tokenizer",
+        "from hf_metairm.reproduction.selection import RULES",
+        "from hf_metairm.trainers import ALGORITHMS",
+        "from hf_metairm.trainers.configs import wrong",
+        "from hf_metairm.trainers.model_card import Objective",
+    ],
+)
+def test_what_pages_and_examples_of_version_01_imported(line):
+    with pytest.warns(FutureWarning, match="since version 0.2"):
+        exec(line, {})
+
+
+@pytest.mark.parametrize(
     ("line", "said"),
     [
         ("import hf_metairm.meta_gradient", "of version 0.1 is gone: import the function from hf_metairm"),
