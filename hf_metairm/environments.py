@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from .deprecation import former_names
 from .ordering import sorted_words
 
 
@@ -349,3 +350,6 @@ def _rows(values: torch.Tensor, rows: list[int]) -> torch.Tensor:
     if rows[-1] - rows[0] + 1 == len(rows):
         return values[rows[0] : rows[-1] + 1]
     return values[torch.tensor(rows)]
+
+
+__getattr__ = former_names(__name__)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .deprecation import former_names
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -111,3 +113,6 @@ def over_environments(found: Mapping[str, Mapping[str, Any]], taken: Collection[
             flat[f"worst_environment_{metric}"] = named[metric_named(metric).worst(named)]
             flat[f"mean_environment_{metric}"] = float(np.mean(list(named.values())))
     return flat
+
+
+__getattr__ = former_names(__name__)

@@ -52,6 +52,7 @@ _LONG = (
     "parallel/test_example.py",
     "parallel/test_search.py",
     "experiments/test_engine.py",
+    "docs/test_site_in_a_browser.py",
 )
 
 
@@ -135,3 +136,35 @@ def local_hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     yield hub
     hub.stop()
     forget_connections()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """The machine's Chromium (`tests/browser.py`); the tests that want it are skipped where there is none."""
+    from tests.browser import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser) -> Iterator[Callable]:
+    """
+    Opens an address in a window of its own: `visit(address, width=1280, scheme="light")` is a `tests.browser.Visit`.
+
+    A test ends by asserting `seen.left == []` and `seen.errors == []`.
+    """
+    from tests.browser import Visit
+
+    windows = []
+
+    def opened(address: str, width: int = 1280, height: int = 900, scheme: str = "light") -> Visit:
+        size = {"width": width, "height": height}
+        windows.append(browser.new_context(viewport=size, color_scheme=scheme, service_workers="block"))
+        seen = Visit(windows[-1].new_page())
+        seen.page.goto(address)
+        return seen
+
+    yield opened
+    for window in windows:
+        window.close()

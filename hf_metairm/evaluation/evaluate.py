@@ -10,6 +10,7 @@ from transformers import EvalPrediction
 
 from ..data.words import check_columns, read_words
 from ..data.words import text_column as as_texts
+from ..deprecation import ignores
 from ..metrics import ACCURACY, metric_named, share_right
 from ..provenance import versions
 from .checkpoint import load_checkpoint
@@ -19,6 +20,10 @@ from .labels import class_ids
 from .result import EnvironmentScores, Evaluation
 
 
+@ignores(
+    resamples="hf_metairm.evaluation.evaluate_checkpoint(resamples)",
+    seed="hf_metairm.evaluation.evaluate_checkpoint(seed)",
+)
 def evaluate_checkpoint(
     checkpoint: str,
     rows: datasets.Dataset,

@@ -13,6 +13,7 @@ from transformers import TrainingArguments
 from ..algorithms import Algorithm, Step
 from ..algorithms.erm import ERM
 from ..cards.facts import CardDetails
+from ..deprecation import FormerAttribute, warn_of_former_methods
 from ..environments import read_environments
 from ..gradients import Part, as_parts, trainable_parameters
 from .adapters import AdapterWithNames
@@ -56,6 +57,13 @@ class EnvironmentTrainer(SearchesHyperparameters, ModelCardWriter, AdapterWithNa
     args: Any
     algorithm_class: ClassVar[type[Algorithm]] = ERM
     config_class: ClassVar[type[TrainingArguments]] = EnvironmentConfig
+    objective_description = FormerAttribute(
+        "hf_metairm.EnvironmentTrainer.objective_description", lambda trainer: trainer.algorithm.describe
+    )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        warn_of_former_methods(cls, "hf_metairm.EnvironmentTrainer")
 
     def __init__(self, *args: Any, **kwargs: Any):
         given = _as_named(type(self), self, *args, **kwargs)

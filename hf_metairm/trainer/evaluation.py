@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
+from ..deprecation import FormerAttribute
 from ..environments import has_environments, read_environments, rows_by_environment
 from ..metrics import LOSS, over_environments
 from .environment_rows import SomeRows, environment_parts
@@ -38,6 +39,10 @@ class EnvironmentResult:
     loss: float | None
     metrics: dict[str, Any]
     dataset: str | None = None
+
+    accuracy = FormerAttribute(
+        "hf_metairm.trainer.EnvironmentResult.accuracy", lambda found: found.metrics["accuracy"]
+    )
 
     @property
     def numbers(self) -> dict[str, float]:
