@@ -161,7 +161,8 @@ def _show(values: list[float], digits: int) -> str:
 
 
 def _draw(results: dict[str, Results], path: Path) -> None:
-    shown = [name for name in SETTINGS if name != OVERHEAD and results[name]]
+    # A picture is for comparing; what was measured of one or two variants stands in the table.
+    shown = [name for name in SETTINGS if name != OVERHEAD and len(results[name]) > 2]
     if not shown:
         return
     heights = [len(results[name]) + 2 for name in shown]
