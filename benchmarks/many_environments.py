@@ -138,7 +138,7 @@ def main() -> None:
             "rows": None,
             "steps": args.steps,
             "seed": seed,
-            "source": args.source,
+            "source": args.source if args.source in ("auto", "hub", "bundled") else "folder",
             "inner_learning_rate": args.inner_learning_rate,
             "std_loss_weight": args.std_loss_weight,
             "learning_rate": args.learning_rate,

@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,24 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__.split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     variants = sorted({variant for setting in SETTINGS.values() for variant in setting.variants})
-    parser.add_argument("--settings", "--setting", nargs="+", choices=SETTINGS, default=DEFAULT_SETTINGS)
+    parser.add_argument(
+        "--settings", "--setting", nargs="+", choices=SETTINGS, help="those that suit the device if it is not given"
+    )
     parser.add_argument("--variants", nargs="+", choices=variants, default=variants)
     parser.add_argument("--rounds", type=int, default=7, help="how often each variant has its turn")
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a turn, after one to warm up")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch, in every process")
     parser.add_argument("--timeout", type=float, default=1800, help="of a child, in seconds")
     parser.add_argument(
-        "--busy", type=float, default=0.3, help="measure again where other processes kept more cores busy than this"
+        "--busy",
+        type=float,
+        default=0.3,
+        help="on a CPU, measure again where other processes kept more cores busy than this",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--ahead", type=int, default=0, help="children that load while one measures: for a GPU with cores to spare"
+    )
     parser.add_argument(
         "--peer_python", default=sys.executable, help="interpreter that has the peers, see requirements-peers.txt"
     )
@@ -55,7 +64,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--report", action="store_true", help="measure nothing, make the table and the picture anew")
     parser.add_argument("--child", nargs=2, metavar=("SETTING", "VARIANT"), help=argparse.SUPPRESS)
     parser.add_argument("--reference", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.settings = args.settings or DEFAULT_SETTINGS[args.device]
+    return args
 
 
 def run_child(args: argparse.Namespace) -> dict[str, Any]:
@@ -72,24 +83,34 @@ def run_child(args: argparse.Namespace) -> dict[str, Any]:
     return meta_step_child.measure(setting, variant, args.steps, args.threads, args.device, args.reference)
 
 
-def start_child(args: argparse.Namespace, setting: str, variant: str, reference: Path) -> dict[str, Any]:
-    """Run a child and return what it printed, or `error` with the last line of what it complained of."""
+def start_child(args: argparse.Namespace, setting: str, variant: str, reference: Path) -> subprocess.Popen[str]:
+    """A child that loads its model and waits for its turn."""
     python = args.peer_python if variant in PEERS and variant != "all_graphs" else sys.executable
     command = [python, __file__, "--child", setting, variant, "--reference", str(reference)]
     command += ["--steps", str(args.steps), "--threads", str(args.threads), "--device", args.device]
     command += ["--profile"] if args.profile else []
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    before = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(before), "HF_HUB_OFFLINE": "1"}
     if args.device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, env=environment, **pipes)
+
+
+def finish(child: subprocess.Popen[str], timeout: float) -> dict[str, Any]:
+    """Let a child have its turn and return what it printed, or `error` with the last line of what it complained of."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=args.timeout)
+        stdout, stderr = child.communicate("go\n", timeout=timeout)
     except subprocess.TimeoutExpired:
-        return {"error": f"not done after {args.timeout:.0f} s"}
-    if done.returncode != 0:
+        child.kill()
+        child.communicate()
+        return {"error": f"not done after {timeout:.0f} s"}
+    if child.returncode != 0:
         # A negative code is a signal; −9 is how a child ends that took more memory than there is.
-        complaint = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        return {"error": complaint[0] if done.returncode > 0 else f"ended by signal {-done.returncode}"}
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        complaint = stderr.strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
+        return {"error": complaint[0] if child.returncode > 0 else f"ended by signal {-child.returncode}"}
+    result: dict[str, Any] = json.loads(stdout.strip().splitlines()[-1])
+    return result
 
 
 def missing(args: argparse.Namespace) -> set[str]:
@@ -108,7 +129,7 @@ def measure(args: argparse.Namespace, raw: Path) -> None:
     done = {
         (row["setting"], row["variant"], row["round"])
         for row in read(raw)
-        if "error" not in row and row.get("others", 0.0) <= args.busy
+        if "error" not in row and (args.device == "cuda" or row.get("others", 0.0) <= args.busy)
     }
     left_out = missing(args)
     turns = [
@@ -119,24 +140,24 @@ def measure(args: argparse.Namespace, raw: Path) -> None:
         if setting != OVERHEAD or args.device == "cpu"
         if variant in args.variants and variant not in left_out
     ]
+    waiting = deque(turn for turn in turns if (turn[0], turn[2], turn[1]) not in done)
+    print(f"{len(turns) - len(waiting)} of {len(turns)} turns are there.", flush=True)
+    children: deque[tuple[tuple[str, int, str], subprocess.Popen[str]]] = deque()
     with tempfile.TemporaryDirectory() as folder:
-        for count, (setting, number, variant) in enumerate(turns, 1):
-            start = f"[{count}/{len(turns)}] {setting}, round {number + 1}, {variant}:"
-            if (setting, variant, number) in done:
-                print(start, "is there", flush=True)
-                continue
-            print(start, end=" ", flush=True)
-            reference = Path(folder) / f"{setting}.pt"
-            if setting != OVERHEAD and not args.profile and not reference.exists():
-                failure = start_child(args, setting, "reference", reference).get("error")
-                if failure:
-                    sys.exit(f"the reference gradient failed: {failure}")
+        while waiting or children:
+            while waiting and len(children) <= args.ahead:
+                turn = waiting.popleft()
+                reference = Path(folder) / f"{turn[0]}.pt"
+                if turn[0] != OVERHEAD and not args.profile and not reference.exists():
+                    failure = finish(start_child(args, turn[0], "reference", reference), args.timeout).get("error")
+                    if failure:
+                        sys.exit(f"the reference gradient failed: {failure}")
+                children.append((turn, start_child(args, turn[0], turn[2], reference)))
+            (setting, number, variant), child = children.popleft()
+            count = len(turns) - len(waiting) - len(children)
+            print(f"[{count}/{len(turns)}] {setting}, round {number + 1}, {variant}:", end=" ", flush=True)
             row = {"setting": setting, "variant": variant, "round": number, "threads": args.threads}
-            row |= {
-                "processor": platform.machine(),
-                "device": args.device,
-                **start_child(args, setting, variant, reference),
-            }
+            row |= {"processor": platform.machine(), "device": args.device, **finish(child, args.timeout)}
             with raw.open("a") as file:
                 print(json.dumps(row), file=file)
             print(describe(row), flush=True)

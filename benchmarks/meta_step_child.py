@@ -7,6 +7,7 @@ import gc
 import itertools
 import os
 import platform
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,7 +27,7 @@ def measure(
     setting_name: str, variant: str, steps: int, threads: int, device: str, reference: Path | None
 ) -> dict[str, Any]:
     """
-    One warm-up step, then `steps` timed ones.
+    Load, wait for a line on the standard input, then one warm-up step and `steps` timed ones.
 
     Returns:
         `dict`: `seconds`, the median, and `all_seconds`; `memory_mb`, the highest resident set since the loaded
@@ -42,6 +43,7 @@ def measure(
     step = make_step(variant, model, batches)
     with torch.no_grad():
         risk(model, batches[0])
+    sys.stdin.readline()  # Loaded: wait for the turn.
     baseline = _start_of_peak(device)
     step()
     seconds = []

@@ -71,13 +71,31 @@ SETTINGS = {
     "decoder_e2_4x128": Setting("Decoder of 120M with LoRA, E = 2, 4 × 128 tokens each", 2, 4, 128, _ALL, "decoder"),
     "decoder_e4_4x128": Setting("Decoder of 120M with LoRA, E = 4, 4 × 128 tokens each", 4, 4, 128, _MANY, "decoder"),
     "decoder_e8_4x128": Setting("Decoder of 120M with LoRA, E = 8, 4 × 128 tokens each", 8, 4, 128, _OURS, "decoder"),
+    # As large as a GPU wants them: on batches of 8 it waits for the CPU.
+    "minilm_e2_64x128": Setting("MiniLM, E = 2, 64 sentences of 128 tokens each", 2, 64, 128, _ALL),
+    "minilm_e4_64x128": Setting("MiniLM, E = 4, 64 sentences of 128 tokens each", 4, 64, 128, _MANY),
+    "minilm_e8_64x128": Setting("MiniLM, E = 8, 64 sentences of 128 tokens each", 8, 64, 128, _OURS),
+    "minilm_e16_64x128": Setting("MiniLM, E = 16, 64 sentences of 128 tokens each", 16, 64, 128, _OURS),
+    "decoder_e2_16x256": Setting(
+        "Decoder of 120M with LoRA, E = 2, 16 × 256 tokens each", 2, 16, 256, _ALL, "decoder"
+    ),
+    "decoder_e4_16x256": Setting(
+        "Decoder of 120M with LoRA, E = 4, 16 × 256 tokens each", 4, 16, 256, _MANY, "decoder"
+    ),
+    "decoder_e8_16x256": Setting(
+        "Decoder of 120M with LoRA, E = 8, 16 × 256 tokens each", 8, 16, 256, _OURS, "decoder"
+    ),
     "mlp_e2_25000": Setting("Colored MNIST MLP, E = 2, 25,000 images each", 2, 25_000, 0, _ALL, "mlp"),
     OVERHEAD: Setting("MetaIRMTrainer, MLP, E = 2, 25,000 images each", 2, 25_000, 0, ("exact", "forward"), "mlp"),
     # To see whether all of this runs.
     "tiny_e2": Setting("A tiny decoder with LoRA, E = 2", 2, 2, 8, _ALL, "tiny"),
     "tiny_e4": Setting("A tiny decoder with LoRA, E = 4", 4, 2, 8, _MANY, "tiny"),
 }
-DEFAULT_SETTINGS = [name for name, setting in SETTINGS.items() if setting.model != "tiny"]
+_ON_GPU = [name for name in SETTINGS if name.endswith(("_64x128", "_16x256"))]
+DEFAULT_SETTINGS = {
+    "cpu": [name for name, setting in SETTINGS.items() if setting.model != "tiny" and name not in _ON_GPU],
+    "cuda": ["minilm_e2_8x128", *_ON_GPU],
+}
 # Of the decoders: layers, width, heads, inner width, vocabulary.
 DECODERS = {"decoder": (12, 768, 12, 2560, 32_000), "tiny": (2, 32, 2, 48, 31_000)}
 

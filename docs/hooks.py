@@ -10,6 +10,8 @@ import griffe
 
 
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)\s]+)\)")
+CELL = re.compile(r"<td.*?</td>", re.DOTALL)
+CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
 REFERENCE = re.compile(r"\[`~?([\w.]+)`\](?![\[(])")
 ARGUMENT = re.compile(r"^( +\*{0,2}\w+) \((.+?)(?:, \*optional\*.*?)?\):", re.MULTILINE)
 RESULT = re.compile(r"^( +)`([^`]+)`:", re.MULTILINE)
@@ -28,6 +30,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return link[0]
 
     return LINK.sub(named, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Let names in tables break where their parts do: after a dot, a slash or an underscore."""
+    return CELL.sub(lambda cell: CODE.sub(lambda code: re.sub(r"([._/])(?=\w)", r"\1<wbr>", code[0]), cell[0]), html)
 
 
 class HubStyle(griffe.Extension):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .deprecation import find_former_modules as _find_former_modules
 from .provenance import __version__ as __version__
 
 
@@ -36,6 +37,8 @@ _MODULE_OF = {
     "infer_environments": "inference",
     "meta_gradient": "gradients",
 }
+
+_find_former_modules()
 
 # Without those that need an extra.
 __all__ = sorted(name for name, module in _MODULE_OF.items() if module != "trainer.trl")

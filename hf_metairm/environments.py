@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from .deprecation import former_names
 from .ordering import sorted_words
 
 
@@ -276,7 +277,7 @@ class EnvironmentCollator:
 
     def __init__(
         self,
-        collator: Callable[[list], Any],
+        collator: Callable[[list[Any]], Any],
         column: str,
         name_of: Mapping[Any, str],
         columns: Sequence[str] | None = None,
@@ -286,17 +287,17 @@ class EnvironmentCollator:
         self.name_of = name_of
         self.columns = columns
 
-    def __call__(self, features: list | Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, features: list[Any] | Mapping[str, Any]) -> dict[str, Any]:
         """Collate rows (dictionaries), or take a dictionary of batched columns."""
         if isinstance(features, Mapping):
             return self._of_columns(features)
-        rows_of: dict[str, list] = {}
+        rows_of: dict[str, list[Any]] = {}
         for row in features:
             rest = {k: v for k, v in row.items() if k != self.column}
             rows_of.setdefault(self._name(row[self.column]), []).append(rest)
         return {name: self._collated(name, rows) for name, rows in rows_of.items()}
 
-    def _collated(self, name: str, rows: list) -> Any:
+    def _collated(self, name: str, rows: list[Any]) -> Any:
         try:
             return self.collator(rows)
         except Exception as error:
@@ -326,12 +327,12 @@ class EnvironmentCollator:
 class CollatorWithoutColumn:
     """A collator that does not see one column, the environment's: what a plain evaluation has."""
 
-    def __init__(self, collator: Callable[[list], Any], column: str, columns: Sequence[str] | None = None):
+    def __init__(self, collator: Callable[[list[Any]], Any], column: str, columns: Sequence[str] | None = None):
         self.collator = collator
         self.column = column
         self.columns = columns
 
-    def __call__(self, features: list | Mapping[str, Any]) -> Any:
+    def __call__(self, features: list[Any] | Mapping[str, Any]) -> Any:
         """Collate rows (dictionaries), or take a dictionary of batched columns."""
         if isinstance(features, Mapping):
             return {
@@ -349,3 +350,6 @@ def _rows(values: torch.Tensor, rows: list[int]) -> torch.Tensor:
     if rows[-1] - rows[0] + 1 == len(rows):
         return values[rows[0] : rows[-1] + 1]
     return values[torch.tensor(rows)]
+
+
+__getattr__ = former_names(__name__)

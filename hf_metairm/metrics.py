@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .deprecation import former_names
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -65,11 +67,12 @@ class Metric:
         return self.number(value) + (f" ± {self.number(error)}" if error is not None else "")
 
 
-def _share_right(predictions: np.ndarray, references: np.ndarray) -> float:
+def share_right(predictions: np.ndarray, references: np.ndarray) -> float:
+    """The share of rows whose prediction is right."""
     return float((np.asarray(predictions) == np.asarray(references)).mean())
 
 
-ACCURACY = Metric("accuracy", _share_right, share_of_rows=True)
+ACCURACY = Metric("accuracy", share_right, share_of_rows=True)
 LOSS = Metric("loss", greater_is_better=False)
 # Of metrics that `compute_metrics` may return, those where less is better; a name may have more words before it.
 LESS_IS_BETTER = re.compile(
@@ -110,3 +113,6 @@ def over_environments(found: Mapping[str, Mapping[str, Any]], taken: Collection[
             flat[f"worst_environment_{metric}"] = named[metric_named(metric).worst(named)]
             flat[f"mean_environment_{metric}"] = float(np.mean(list(named.values())))
     return flat
+
+
+__getattr__ = former_names(__name__)

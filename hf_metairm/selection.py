@@ -50,10 +50,7 @@ def calibration(runs: Sequence[Measured], margin: float, unseen: str) -> Measure
     The smallest calibration error in the worst training environment, among the same: a classifier that is calibrated
     in every environment uses no cue whose strength differs (Wald et al. 2021, arXiv 2102.10395).
     """
-    return min(
-        _accurate(runs, margin),
-        key=lambda run: max(found["calibration_error"] for found in run["validation"].values()),
-    )
+    return min(_accurate(runs, margin), key=lambda run: max(_each(run, "validation", "calibration_error")))
 
 
 def worst_group(runs: Sequence[Measured], margin: float, unseen: str) -> Measured:
@@ -99,27 +96,27 @@ TUNING_RULES: dict[str, Rule] = {
 
 def worst_accuracy(run: Measured) -> float:
     """Validation accuracy in the worst training environment."""
-    return min(found["accuracy"] for found in run["validation"].values())
+    return min(_each(run, "validation", "accuracy"))
 
 
 def mean_accuracy(run: Measured) -> float:
     """Validation accuracy, mean of the training environments."""
-    return fmean(found["accuracy"] for found in run["validation"].values())
+    return fmean(_each(run, "validation", "accuracy"))
 
 
 def spread_of_risk(run: Measured) -> float:
     """The standard deviation of validation risk over the training environments, in nats."""
-    return pstdev(found["risk"] for found in run["validation"].values())
+    return pstdev(_each(run, "validation", "risk"))
 
 
 def worst_group_accuracy(run: Measured) -> float:
     """Validation accuracy in the worse of the two groups."""
-    return min(found["accuracy"] for found in run["groups"].values())
+    return min(_each(run, "groups", "accuracy"))
 
 
 def left_out_accuracy(run: Measured) -> float:
     """Validation accuracy in environments that were left out of training, mean of them."""
-    return fmean(found["accuracy"] for found in run["left_out"].values())
+    return fmean(_each(run, "left_out", "accuracy"))
 
 
 def _accurate(runs: Sequence[Measured], margin: float) -> list[Measured]:
@@ -128,8 +125,13 @@ def _accurate(runs: Sequence[Measured], margin: float) -> list[Measured]:
 
 
 def _range_of_risk(run: Measured) -> float:
-    risks = [found["risk"] for found in run["validation"].values()]
+    risks = _each(run, "validation", "risk")
     return max(risks) - min(risks)
+
+
+def _each(run: Measured, part: str, metric: str) -> list[float]:
+    """A metric in each environment (or group) of a part of what was measured."""
+    return [found[metric] for found in run[part].values()]
 
 
 # Objectives for `hyperparameter_search(compute_objective=…)`, over the metrics of one evaluation.

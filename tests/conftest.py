@@ -53,6 +53,7 @@ _LONG = (
     "parallel/test_example.py",
     "parallel/test_search.py",
     "experiments/test_engine.py",
+    "docs/test_site_in_a_browser.py",
 )
 
 

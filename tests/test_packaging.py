@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -75,3 +76,12 @@ def test_importing_it_loads_no_heavy_library(module):
 def test_every_public_name_is_there_on_first_use():
     for name in hf_metairm.__all__:
         assert getattr(hf_metairm, name).__name__ == name
+
+
+def test_the_type_checker_sees_every_public_name_used():
+    tree = ast.parse((ROOT / "tests" / "typed_use.py").read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "hf_metairm"]
+    assert {alias.name for node in imports for alias in node.names} >= set(hf_metairm.__all__)
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.mypy]")[2].partition("[[")[0]
+    assert '"tests/typed_use.py"' in settings
+    assert "strict = true" in settings

@@ -9,8 +9,9 @@ Every file of this folder is loaded, so a new algorithm is a new file. `base` sa
 import importlib
 import pkgutil
 
-from .base import ALGORITHMS, Algorithm, AlgorithmSettings, Step, StepGradient
+from .base import ALGORITHMS, Algorithm, Step, StepGradient
 from .description import Description
+from .settings import AlgorithmSettings
 
 
 # ERM stands first wherever algorithms are listed: it is what the others are compared with.

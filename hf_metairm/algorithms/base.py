@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from ..gradients import Parts, Risk, trainable_parameters
 from ..registry import Registry
 from .description import Description
 from .settings import AlgorithmSettings
+
+
+Logs = dict[str, Tensor]  # Scalars by name
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class StepGradient:
     gradients: list[Tensor | None]
     objective: Tensor
     risks: dict[str, Tensor]
-    logs: dict[str, Tensor] = field(default_factory=dict)
+    logs: Logs = field(default_factory=dict)
 
 
 class Algorithm(ABC):
@@ -77,7 +80,9 @@ class Algorithm(ABC):
     without_state: str = "start anew"
     Settings: ClassVar[type[AlgorithmSettings]] = AlgorithmSettings
 
-    def __init__(self, settings: Any, environments: Sequence[str]):
+    settings: AlgorithmSettings
+
+    def __init__(self, settings: AlgorithmSettings, environments: Sequence[str]):
         self.settings = settings
         self.environments = tuple(environments)
 
@@ -144,15 +149,17 @@ class Algorithm(ABC):
         return f" + {weight:g} Σθ²" if weight else ""
 
 
+AlgorithmT = TypeVar("AlgorithmT", bound=Algorithm)
 ALGORITHMS: Registry[type[Algorithm]] = Registry("algorithm")
 
 
-def algorithm(name: str) -> Any:
+def algorithm(name: str) -> Callable[[type[AlgorithmT]], type[AlgorithmT]]:
     """Register a class of algorithm under the name that the command line, results and cards use."""
 
-    def decorate(cls: type[Algorithm]) -> type[Algorithm]:
+    def decorate(cls: type[AlgorithmT]) -> type[AlgorithmT]:
         cls.name = name
-        return ALGORITHMS.register(name)(cls)
+        ALGORITHMS.register(name)(cls)
+        return cls
 
     return decorate
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base import Step, algorithm
+from ..gradients import Risk
+from .base import Logs, Step, algorithm
 from .description import Description
 from .features import FeatureSettings, OfFeatures
 from .risk_objective import WeightedPenalty
@@ -46,8 +47,9 @@ class CORAL(OfFeatures, WeightedPenalty):
   year={2016}
 }"""
     Settings = CORALSettings
+    settings: CORALSettings
 
-    def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
+    def statistics(self, model: nn.Module, risk: Risk, inputs: Any) -> Tensor:
         """The risk and the first two moments of the features: shape (1 + d + d²,)."""
         reader = self.reader(model)
         with reader.reading():
@@ -58,7 +60,7 @@ class CORAL(OfFeatures, WeightedPenalty):
         return torch.cat([loss.reshape(1).to(features), features.mean(0), second.flatten()])
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """CORAL with the weight of this step, divided by that where it is above 1."""
         self.check_finite(others, environments)

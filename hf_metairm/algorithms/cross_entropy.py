@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from ..gradients import Evaluation
+from ..gradients import Evaluation, Risk
 from .features import at_least_single
 from .risk_objective import RiskObjective
+from .settings import AlgorithmSettings
 
 
 class Classified(NamedTuple):
@@ -40,11 +41,11 @@ class OfCrossEntropy(RiskObjective):
         ValueError: at the first step, for a model whose loss is not the cross-entropy of its logits.
     """
 
-    def __init__(self, settings: Any, environments: Sequence[str]):
+    def __init__(self, settings: AlgorithmSettings, environments: Sequence[str]):
         super().__init__(settings, environments)
         self._known: WeakSet[nn.Module] = WeakSet()
 
-    def classified(self, model: nn.Module, risk: Any, inputs: Any) -> Classified:
+    def classified(self, model: nn.Module, risk: Risk, inputs: Any) -> Classified:
         """The loss of some rows with their logits and labels, looked at once for each model."""
         if not hasattr(risk, "evaluate"):
             raise ValueError(f"{self.title} looks at logits: give a risk with a method evaluate(model, inputs).")

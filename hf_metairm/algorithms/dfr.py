@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from .base import Step, algorithm
+from ..gradients import Risk
+from .base import Logs, Step, algorithm
 from .cross_entropy import OfCrossEntropy
 from .description import Description
 
@@ -40,7 +41,7 @@ class DFR(OfCrossEntropy):
   year={2023}
 }"""
 
-    def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
+    def statistics(self, model: nn.Module, risk: Risk, inputs: Any) -> Tensor:
         """The risk, and of each class its part in the loss and its share of the rows: shape (1 + 2k,)."""
         loss, logits, labels, smoothing = self.classified(model, risk, inputs)
         losses = cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
@@ -48,7 +49,7 @@ class DFR(OfCrossEntropy):
         return torch.cat([loss.reshape(1).to(losses), losses @ of_class / len(losses), of_class.mean(0)])
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """The mean over the groups that have rows in the batch."""
         sums, counts = others.chunk(2, dim=1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from .base import Step, algorithm
+from .base import Logs, Step, algorithm
 from .description import Description
 from .risk_objective import RiskObjective
 
@@ -21,7 +21,7 @@ class ERM(RiskObjective):
     title = "ERM"
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """The mean over all rows, or tokens."""
         return (shares * risks).sum()

@@ -77,7 +77,7 @@ class FeatureReader:
             for handle in handles:
                 handle.remove()
 
-    def _see(self, module: nn.Module, inputs: tuple, output: Any) -> None:
+    def _see(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         self._seen, self.layer = (inputs[0] if inputs else None) if self._takes_input else output, module
 
     @property
@@ -113,6 +113,7 @@ def at_least_single(values: Tensor) -> Tensor:
 class OfFeatures(RiskObjective):
     """A [`RiskObjective`] of means over features; its settings are [`FeatureSettings`]."""
 
+    settings: FeatureSettings
     width = 0
     """d, the number of features, known after the first forward pass."""
 

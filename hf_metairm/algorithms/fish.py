@@ -63,6 +63,7 @@ class Fish(Algorithm):
 }"""
     gentler = "a smaller inner_learning_rate, or a lower learning rate"
     Settings = FishSettings
+    settings: FishSettings
 
     def check(self, model: nn.Module, share: int) -> None:
         """A model that can be evaluated at other parameters than its own."""

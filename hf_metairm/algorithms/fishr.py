@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base import Step, algorithm
+from ..gradients import Risk
+from .base import Logs, Step, algorithm
 from .description import Description
 from .features import FeatureSettings
 from .last_layer import OfLastLayer
@@ -71,12 +72,13 @@ class Fishr(OfLastLayer):
     state_name = "running sums of the gradients' variances"
     without_state = "start anew, or resume with fishr_ema=0"
     Settings = FishrSettings
+    settings: FishrSettings
 
-    def __init__(self, settings: Any, environments: Sequence[str]):
+    def __init__(self, settings: FishrSettings, environments: Sequence[str]):
         super().__init__(settings, environments)
         self._sums: Tensor | None = None  # u, in the order of the environments; how wide it is says the first step.
 
-    def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
+    def statistics(self, model: nn.Module, risk: Risk, inputs: Any) -> Tensor:
         """The risk and the first two moments of the rows' gradients: shape (1 + 2 m d,)."""
         loss, errors, features = self.last_layer_rows(model, risk, inputs)
         errors = errors.to(features)
@@ -85,7 +87,7 @@ class Fishr(OfLastLayer):
         return torch.cat([loss.reshape(1).to(features), mean.flatten(), square.flatten()])
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """Fishr with the weight of this step, divided by that where it is above 1."""
         self.check_finite(others, environments)

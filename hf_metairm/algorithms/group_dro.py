@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .base import Step, algorithm, aligned
+from .base import Logs, Step, algorithm, aligned
 from .description import Description
 from .risk_objective import RiskObjective
 from .settings import AlgorithmSettings, Range, positive
@@ -62,13 +61,14 @@ class GroupDRO(RiskObjective):
 }"""
     state_name = "weights of the environments"
     Settings = GroupDROSettings
+    settings: GroupDROSettings
 
-    def __init__(self, settings: Any, environments: Sequence[str]):
+    def __init__(self, settings: GroupDROSettings, environments: Sequence[str]):
         super().__init__(settings, environments)
         self.log_weights = torch.log_softmax(torch.zeros(len(self.environments), dtype=torch.float64), 0)
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """Move the weights by one step and weigh the risks with them."""
         present = [self.environments.index(name) for name in environments]

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base import Step, algorithm
+from ..gradients import Risk
+from .base import Logs, Step, algorithm
 from .description import Description
 from .features import FeatureSettings, OfFeatures
 from .irmv1 import IRMSettings, IRMv1
@@ -71,8 +72,9 @@ class IBIRM(OfFeatures, IRMv1):
 }"""
     gentler = "a smaller penalty_weight or bottleneck_weight, or a later penalty_anneal_steps"
     Settings = IBIRMSettings
+    settings: IBIRMSettings
 
-    def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
+    def statistics(self, model: nn.Module, risk: Risk, inputs: Any) -> Tensor:
         """Those of IRMv1, and the features' means and mean square: shape (1 + m + d + 1,)."""
         reader = self.reader(model)
         with reader.reading():
@@ -83,7 +85,7 @@ class IBIRM(OfFeatures, IRMv1):
         return torch.cat([of_irm, moments.to(of_irm)])
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """IB-IRM with the weights of this step, divided by the larger where that is above 1."""
         gradients, moments = others[:, : -self.width - 1], others[:, -self.width - 1 :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from .settings import ANNEALING, ComparesEnvironments, PenaltySettings, Range, a
 
 
 # How the Hessian-vector product is computed: the kind of it, and the scheme of a finite difference.
-PRODUCTS: dict[str, tuple[type[Unrolled], str]] = {
+PRODUCTS: dict[str, tuple[type[Unrolled[Any]], str]] = {
     "exact": (Exact, "forward"),
     "forward_difference": (FiniteDifference, "forward"),
     "central_difference": (FiniteDifference, "central"),
@@ -74,13 +75,14 @@ class IGA(Algorithm):
 }"""
     gentler = "a smaller penalty_weight, or a later penalty_anneal_steps"
     Settings = IGASettings
+    settings: IGASettings
 
     def check(self, model: nn.Module, share: int) -> None:
         """A model that the Hessian-vector product can be right for."""
         with _own_words():
             check_model(model, self._kind())
 
-    def _kind(self, compute_dtype: torch.dtype | None = None) -> Unrolled:
+    def _kind(self, compute_dtype: torch.dtype | None = None) -> Unrolled[Any]:
         kind, scheme = PRODUCTS[self.settings.hessian_product]
         return kind(scheme, compute_dtype)
 

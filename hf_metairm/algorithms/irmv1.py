@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base import Step, algorithm
+from ..gradients import Risk
+from .base import Logs, Step, algorithm
 from .cross_entropy import OfCrossEntropy, residuals
 from .description import Description
 from .risk_objective import WeightedPenalty
@@ -57,13 +58,14 @@ class IRMv1(OfCrossEntropy, WeightedPenalty):
   year={2019}
 }"""
     Settings = IRMSettings
+    settings: IRMSettings
 
     def check(self, model: nn.Module, share: int) -> None:
         """Rows that can be halved, where they are to be."""
         super().check(model, share)
         check_halves(self.settings, share)
 
-    def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
+    def statistics(self, model: nn.Module, risk: Risk, inputs: Any) -> Tensor:
         """The risk and the row means of the dummy gradient: shape (1 + m,), or (1 + 2m,) with two halves."""
         found = self.classified(model, risk, inputs)
         gradients = scale_gradients(found.logits, found.labels, found.label_smoothing)
@@ -71,7 +73,7 @@ class IRMv1(OfCrossEntropy, WeightedPenalty):
         return torch.cat([found.loss.reshape(1).to(gradients.dtype), *means])
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """IRMv1 with the weight of this step, divided by that where it is above 1."""
         weight, divisor = self.settings.weight_at(step.number)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base import Step, algorithm
+from ..gradients import Risk
+from .base import Logs, Step, algorithm
 from .description import Description
 from .features import FeatureSettings
 from .irmv1 import IRMSettings, check_halves, halves
@@ -81,13 +82,14 @@ class IRMv2(OfLastLayer):
   year={2021}
 }"""
     Settings = IRMv2Settings
+    settings: IRMv2Settings
 
     def check(self, model: nn.Module, share: int) -> None:
         """Rows that can be halved, where they are to be."""
         super().check(model, share)
         check_halves(self.settings, share)
 
-    def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
+    def statistics(self, model: nn.Module, risk: Risk, inputs: Any) -> Tensor:
         """The risk, the Gramian, the last layer's gradient: shape (1 + d² + d m,), two halves' (1 + d² + 2 d m,)."""
         loss, errors, features = self.last_layer_rows(model, risk, inputs)
         gramian = features.T @ features / len(features)
@@ -96,7 +98,7 @@ class IRMv2(OfLastLayer):
         return torch.cat([loss.reshape(1).to(features), gramian.flatten(), *gradients])
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """IRMv2 with the weight of this step, divided by that where it is above 1."""
         self.check_finite(others, environments)
@@ -141,4 +143,5 @@ def newton_gain(gramians: Tensor, gradients: Tensor, ridge: float, others: Tenso
     g, gradient, other = (t.to(exact) for t in (gramians, gradients, gradients if others is None else others))
     delta = ridge * g.diagonal(dim1=1, dim2=2).mean(1)
     damped = g + delta[:, None, None] * torch.eye(g.shape[1], dtype=exact, device=g.device)
-    return (gradient * torch.linalg.solve(damped, other)).sum((1, 2)).to(gradients.dtype)
+    solution: Tensor = torch.linalg.solve(damped, other)
+    return (gradient * solution).sum((1, 2)).to(gradients.dtype)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..gradients import Risk
 from .cross_entropy import OfCrossEntropy, residuals
 from .features import OfFeatures
 from .risk_objective import WeightedPenalty
@@ -41,7 +42,9 @@ class OfLastLayer(OfCrossEntropy, OfFeatures, WeightedPenalty):
         ValueError: at the first step, where the last linear layer does not give the logits.
     """
 
-    def last_layer_rows(self, model: nn.Module, risk: Any, inputs: Any) -> LastLayerRows:
+    settings: Any  # `FeatureSettings` and `PenaltySettings` at once, which a subclass combines.
+
+    def last_layer_rows(self, model: nn.Module, risk: Risk, inputs: Any) -> LastLayerRows:
         """Loss, residuals and features of some rows of one environment."""
         reader = self.reader(model)
         with reader.reading():

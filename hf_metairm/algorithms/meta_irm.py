@@ -183,7 +183,7 @@ class MetaIRMSettings(AlgorithmSettings):
                 number = 0
             if number < 1:
                 raise wrong(self, "outer_environments", 'a whole number from 1 on, or "all"')
-            self.outer_environments = number  # type: ignore[assignment]
+            self.outer_environments = number  # type: ignore[assignment]  # See above.
 
 
 @algorithm("meta-irm")
@@ -207,8 +207,9 @@ class MetaIRM(Algorithm):
     state_name = "running means of the meta-losses"
     without_state = "start anew, or resume with std_loss_momentum=0"
     Settings = MetaIRMSettings
+    settings: MetaIRMSettings
 
-    def __init__(self, settings: Any, environments: Sequence[str]):
+    def __init__(self, settings: MetaIRMSettings, environments: Sequence[str]):
         super().__init__(settings, environments)
         self.std_loss = StdLoss(
             momentum=settings.std_loss_momentum,
@@ -252,7 +253,7 @@ class MetaIRM(Algorithm):
             inner_steps=s.inner_steps,
             kind=self._choice.kind,
             scheme=s.finite_difference_scheme,
-            outer_environments=s.outer_environments,
+            outer_environments="all" if s.outer_environments == "all" else int(s.outer_environments),
             same_environment=s.same_environment,
             reduction=s.meta_loss_reduction,
             std_loss=self.std_loss,

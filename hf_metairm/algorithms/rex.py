@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .base import Step, algorithm, aligned
+from .base import Logs, Step, algorithm, aligned
 from .description import Description
 from .risk_objective import WeightedPenalty
 from .settings import ANNEALING, ComparesEnvironments, PenaltySettings, Range, annealing_in_words, momentum, wrong
@@ -88,17 +87,18 @@ class REx(WeightedPenalty):
     state_name = "running means of the risks"
     without_state = "start anew, or resume with penalty_momentum=0"
     Settings = RExSettings
+    settings: RExSettings
     penalty: Callable[[Tensor], Tensor]
     penalty_formula = ""
 
-    def __init__(self, settings: Any, environments: Sequence[str]):
+    def __init__(self, settings: RExSettings, environments: Sequence[str]):
         super().__init__(settings, environments)
         # The running means before their correction, and of how many values: both in the order of the environments.
         self._means = torch.zeros(len(self.environments), dtype=torch.float64)
         self._counts = torch.zeros(len(self.environments), dtype=torch.int64)
 
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """REx with the weight of this step, divided by that where it is above 1."""
         weight, divisor = self.settings.weight_at(step.number)
@@ -197,5 +197,6 @@ class MMREx(REx):
 
     title = "MM-REx"
     Settings = MMRExSettings
+    settings: MMRExSettings
     penalty = staticmethod(worst_risk_excess)
     penalty_formula = "(max_e R_e(θ) − mean_e R_e(θ))"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..gradients import Parts, Risk, gradient_of_objective
-from .base import Algorithm, Step, StepGradient
+from .base import Algorithm, Logs, Step, StepGradient
 from .settings import PenaltySettings
 
 
@@ -22,7 +22,7 @@ class RiskObjective(Algorithm):
 
     @abstractmethod
     def objective(
-        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: dict
+        self, risks: Tensor, others: Tensor, environments: Sequence[str], shares: Tensor, step: Step, logs: Logs
     ) -> Tensor:
         """
         The objective, called once in a step, alike on every process.
@@ -39,7 +39,7 @@ class RiskObjective(Algorithm):
             `Tensor`: a scalar.
         """
 
-    def statistics(self, model: nn.Module, risk: Any, inputs: Any) -> Tensor:
+    def statistics(self, model: nn.Module, risk: Risk, inputs: Any) -> Tensor:
         """The statistics of some rows of one environment, shape (1 + k,): here the risk alone."""
         return risk(model, inputs).reshape(1)
 
@@ -47,7 +47,7 @@ class RiskObjective(Algorithm):
         """The gradient of J, with each environment's risk."""
         environments = sorted(batches)
         items = torch.tensor([float(batches[e][0].items) for e in environments])
-        logs: dict[str, Tensor] = {}
+        logs: Logs = {}
 
         def objective(joint: Tensor) -> Tensor:
             shares = (items / items.sum()).to(joint)
@@ -68,6 +68,7 @@ class WeightedPenalty(RiskObjective):
     """A [`RiskObjective`] with a penalty whose weight is annealed, and by which the objective is divided."""
 
     Settings = PenaltySettings
+    settings: PenaltySettings
     gentler = "a smaller penalty_weight, or a later penalty_anneal_steps"
 
     def divisor(self, step: Step) -> float:

@@ -89,7 +89,8 @@ def _check(folder: Path) -> ModelCard:
             f"{folder} holds no card (README.md), and without one nobody learns how the model does outside its "
             "training environments: write it with trainer.create_model_card()."
         )
-    return ModelCard.load(folder / "README.md")
+    card: ModelCard = ModelCard.load(folder / "README.md")
+    return card
 
 
 def _contents(folder: Path, card: ModelCard, repo_id: str) -> list[CommitOperationAdd]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hf_metairm.deprecation import ignored
 from hf_metairm.experiments.bars import no_bars_in_files
 
 from . import options
@@ -49,6 +50,8 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option(help="Folder to write results.json, table.md and accuracy.png to.")
     ] = None,
+    bootstrap: Annotated[int | None, typer.Option(hidden=True)] = None,
+    seed: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Evaluate a checkpoint in each environment: accuracy with its confidence interval, the worst one, confusion.
 
@@ -60,6 +63,9 @@ def evaluate(
 
     - hf-metairm evaluate outputs/reviews/meta-irm-seed0 reviews.csv --with outputs/reviews/erm-seed0
     """
+    for name, value in (("--bootstrap", bootstrap), ("--seed", seed)):
+        if value is not None:
+            typer.echo(f"Warning: {ignored(f'hf-metairm evaluate {name}')}", err=True)
     with one_line_errors():
         from rich.console import Console
 

@@ -70,7 +70,8 @@ def paint(grey: np.ndarray, color: np.ndarray | None, k: int) -> np.ndarray:
     if color is None:
         return np.repeat(grey[..., None], 3, axis=3)
     strength = palette(k)[color].astype(np.uint16)
-    return ((grey[..., None] * strength[:, None, None, :] + 127) // 255).astype(np.uint8)
+    painted: np.ndarray = (grey[..., None] * strength[:, None, None, :] + 127) // 255
+    return painted.astype(np.uint8)
 
 
 def channels(rgb: np.ndarray, color: np.ndarray | None, k: int) -> np.ndarray:
@@ -84,7 +85,7 @@ def channels(rgb: np.ndarray, color: np.ndarray | None, k: int) -> np.ndarray:
     Returns:
         `np.ndarray`: uint8 of shape (n, k, height, width), or (n, 1, height, width) without colours.
     """
-    grey = rgb.max(axis=3)
+    grey: np.ndarray = rgb.max(axis=3)
     if color is None:
         return grey[:, None]
     planes = np.zeros((len(grey), k, *grey.shape[1:]), np.uint8)

@@ -60,10 +60,11 @@ class DatasetConfig(datasets.BuilderConfig):
             if field.name not in leave
         }
 
-    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: datasets.Features | None = None) -> str:
         """Name the cache folder: the config's name, with a hash of the fields where any was given by keyword."""
         if not any(value is not None for value in config_kwargs.values()):
-            return self.name
+            name: str = self.name
+            return name
         self.validate()
         text = json.dumps(self.fields(), sort_keys=True)
         return f"{self.name}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"

@@ -152,11 +152,12 @@ def _read_json(path: Path, one_row_a_line: bool) -> pa.Table:
 
 def _listed(path: Path, content: str) -> list[Any]:
     try:
-        return json.loads(content)
+        rows: list[Any] = json.loads(content)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}, line {error.lineno}: this is not JSON, or the file is cut off ({error.msg})."
         ) from error
+    return rows
 
 
 def _refuse_one_object(path: Path, content: str) -> None:

@@ -45,7 +45,7 @@ def fingerprint(dataset: datasets.Dataset, columns: Sequence[str] | None = None)
     return _digest(f"{len(rows)}", *(digest.hexdigest() for digest in digests.values())).hexdigest()
 
 
-def _digest(*words: str) -> Any:
+def _digest(*words: str) -> hashlib.blake2b:
     return hashlib.blake2b("\0".join(words).encode(), digest_size=16)
 
 

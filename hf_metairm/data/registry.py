@@ -11,10 +11,14 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 
-Builder = TypeVar("Builder", bound=type)
+class _Titled(Protocol):
+    TITLE: ClassVar[str]
+
+
+Titled = TypeVar("Titled", bound=_Titled)
 
 
 class DatasetRegistry(Mapping[str, type[Any]]):
@@ -40,14 +44,14 @@ class DatasetRegistry(Mapping[str, type[Any]]):
         self._files = {module.name for module in pkgutil.iter_modules([str(folder)])}
         self._classes: dict[str, type[Any]] = {}
 
-    def register(self, cls: Builder) -> Builder:
+    def register(self, cls: type[Titled]) -> type[Titled]:
         """
         Add a builder class under its `TITLE`; to be written as a decorator.
 
         Raises:
             ValueError: another class has that name.
         """
-        name = cls.TITLE  # type: ignore[attr-defined]
+        name: str = cls.TITLE
         other = self._classes.get(name)
         if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"There is a dataset {name!r} already ({other.__module__}.{other.__qualname__}).")

@@ -43,7 +43,7 @@ class SourcedDatasetBuilder(datasets.GeneratorBasedBuilder):
     BYTES_PER_ROW: ClassVar[int] = 512
     MOST_ROWS: ClassVar[int]  # of a build, all splits together
     DEFAULT_WRITER_BATCH_SIZE = 1000
-    BUILDER_CONFIGS: ClassVar[list]
+    BUILDER_CONFIGS: ClassVar[list[Any]]
     config: DatasetConfig
 
     def __init__(

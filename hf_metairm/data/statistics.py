@@ -70,7 +70,8 @@ def environment_statistics(builder: SourcedDatasetBuilder) -> list[EnvironmentSt
 
 
 def _numbers(dataset: datasets.Dataset, column: str) -> np.ndarray:
-    return dataset.with_format("arrow")[column].to_numpy()
+    numbers: np.ndarray = dataset.with_format("arrow")[column].to_numpy()
+    return numbers
 
 
 def _cue(dataset: datasets.Dataset, column: str, values: Sequence[str] | None) -> np.ndarray | None:

@@ -14,7 +14,7 @@ from .coloring import channels
 from .images import decode_images
 
 
-class TensorRows(torch.utils.data.Dataset):
+class TensorRows(torch.utils.data.Dataset[Any]):
     """Rows held as columns, each a tensor or a list of strings.
 
     A `DataLoader` asks for a batch by `__getitems__` and gets a dict of batched tensors, so its collator has nothing

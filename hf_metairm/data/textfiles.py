@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -28,7 +28,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
     """
     try:
         with _open_bytes(path) as raw:
-            head = raw.peek(_HEAD)[:_HEAD]  # type: ignore[attr-defined]
+            head = raw.peek(_HEAD)[:_HEAD]
             encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8-sig")
             if encoding == "utf-8-sig" and b"\0" in head:
                 raise ValueError(f"{path} is no text but a binary file: export it as CSV, JSON lines or Parquet.")
@@ -40,10 +40,10 @@ def open_text(path: Path) -> Iterator[TextIO]:
         raise ValueError(f"{path} is damaged or cut off ({error}): write or fetch it again.") from error
 
 
-def _open_bytes(path: Path) -> BinaryIO:
+def _open_bytes(path: Path) -> io.BufferedReader | gzip.GzipFile:
     with path.open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if zipped else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path) if zipped else path.open("rb")
 
 
 def _where_not_decoded(path: Path, encoding: str) -> str:

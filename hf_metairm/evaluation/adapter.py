@@ -70,7 +70,7 @@ def _classes(name: str, config: Any) -> int:
     with readable(name, "weights"), safe_open(str(cached_file(name, "adapter_model.safetensors")), "pt") as weights:
         names = [name for name in list(weights.keys()) if any(f".{head}." in name for head in heads)]
         shapes = [weights.get_slice(name).get_shape() for name in names]
-    heights = [shape[0] for shape in shapes if len(shape) == 2]
+    heights: list[int] = [shape[0] for shape in shapes if len(shape) == 2]
     if not heights:
         raise ValueError(f"{name} has no classification head: it was not among the adapter's modules_to_save.")
     return min(heights)

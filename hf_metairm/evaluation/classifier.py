@@ -52,7 +52,7 @@ class Classifier:
     @cached_property
     def longest(self) -> int:
         """How many tokens of a text are read: what its tokenizer was saved with, and no more than the model takes."""
-        return min(self.most_tokens or MANY, self.processor.model_max_length, MANY)
+        return int(min(self.most_tokens or MANY, self.processor.model_max_length, MANY))
 
     def input_column(self, rows: datasets.Dataset, text_column: str | None, image_column: str | None) -> str:
         """The column that the model reads: the one asked for, or one of the usual names."""
@@ -103,7 +103,7 @@ class Classifier:
             )
         return every.numpy()
 
-    def _prepared(self, values: list, column: str, max_length: int | None) -> dict[str, torch.Tensor]:
+    def _prepared(self, values: list[Any], column: str, max_length: int | None) -> dict[str, torch.Tensor]:
         if self.kind == "image":
             if not all(isinstance(image, Image) for image in values):
                 raise ValueError(f"The column {column!r} holds something else than images, or rows without one.")
@@ -131,7 +131,7 @@ class Classifier:
         images = rows.select_columns(kept).rename_columns({column: "image"} if column != "image" else {})
         images = images.add_column("label", [0] * len(rows)).cast_column("label", labels)
         images = images.add_column("environment", [""] * len(rows))
-        pixels = image_tensors(images)["pixel_values"]
+        pixels: torch.Tensor = image_tensors(images)["pixel_values"]
         wanted = (config.channels, config.image_size, config.image_size)
         if tuple(pixels.shape[1:]) != wanted:
             raise ValueError(

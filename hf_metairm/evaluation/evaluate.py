@@ -10,7 +10,8 @@ from transformers import EvalPrediction
 
 from ..data.words import check_columns, read_words
 from ..data.words import text_column as as_texts
-from ..metrics import ACCURACY, metric_named
+from ..deprecation import ignores
+from ..metrics import ACCURACY, metric_named, share_right
 from ..provenance import versions
 from .checkpoint import load_checkpoint
 from .files import read_seen
@@ -19,6 +20,10 @@ from .labels import class_ids
 from .result import EnvironmentScores, Evaluation
 
 
+@ignores(
+    resamples="hf_metairm.evaluation.evaluate_checkpoint(resamples)",
+    seed="hf_metairm.evaluation.evaluate_checkpoint(seed)",
+)
 def evaluate_checkpoint(
     checkpoint: str,
     rows: datasets.Dataset,
@@ -82,7 +87,7 @@ def evaluate_checkpoint(
 
     def scores(name: str, place: np.ndarray) -> EnvironmentScores:
         if compute_metrics is None:
-            metrics = {ACCURACY.name: ACCURACY.function(predictions[place], ids[place])}  # type: ignore[misc]
+            metrics = {ACCURACY.name: share_right(predictions[place], ids[place])}
         else:
             metrics = dict(compute_metrics(EvalPrediction(predictions=logits[place], label_ids=ids[place])))
         first, n = next(iter(metrics)), int(place.sum())

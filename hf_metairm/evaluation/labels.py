@@ -46,7 +46,8 @@ def class_ids(dataset: datasets.Dataset, column: str, id2label: dict[int, str]) 
             f"The column {column!r} holds {listed(words)}, and the model's classes are not called so: whether 0 or 1 "
             f"is the first of them cannot be told. Name them in the model's order with {_asked_for(id2label)}."
         )
-    return id_of[codes]
+    ids: np.ndarray = id_of[codes]
+    return ids
 
 
 def _class_id(word: str, number: int | None, id2label: dict[int, str], own_names: dict[str, int], column: str) -> int:

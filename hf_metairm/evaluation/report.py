@@ -13,8 +13,9 @@ from rich.text import Text
 from .. import files
 from ..cards import text as write
 from ..names import cell
+from .intervals import Interval
 from .picture import draw
-from .result import Evaluation, Interval
+from .result import Evaluation
 
 
 MOST_CLASSES, MOST_ENVIRONMENTS = 12, 20  # whose confusion matrices go to the terminal

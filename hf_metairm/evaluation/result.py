@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..deprecation import FormerAttribute
 from ..metrics import Metric, metric_named
 from .intervals import Interval
 
@@ -38,6 +39,10 @@ class EnvironmentScores:
     unseen: bool | None
     confusion: list[list[int]]
     trained_on: float | None = None
+
+    accuracy = FormerAttribute(
+        "hf_metairm.evaluation.EnvironmentScores.accuracy", lambda found: found.metrics["accuracy"]
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,14 @@ class Evaluation:
     confidence: float
     versions: dict[str, str]
     algorithm: str | None = None
+
+    accuracy = FormerAttribute("hf_metairm.evaluation.Evaluation.accuracy", lambda found: found.overall["accuracy"])
+    mean_accuracy = FormerAttribute(
+        "hf_metairm.evaluation.Evaluation.mean_accuracy", lambda found: {found.metric.name: found.mean}["accuracy"]
+    )
+    worst_accuracy = FormerAttribute(
+        "hf_metairm.evaluation.Evaluation.worst_accuracy", lambda found: {found.metric.name: found.worst}["accuracy"]
+    )
 
     @property
     def metric(self) -> Metric:

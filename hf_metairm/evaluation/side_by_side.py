@@ -12,8 +12,9 @@ from rich.table import Table
 
 from .. import files
 from ..cards import text as write
+from .intervals import Interval
 from .report import caption
-from .result import Evaluation, Interval
+from .result import Evaluation
 
 
 def side_by_side(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:

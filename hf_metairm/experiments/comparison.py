@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from accelerate import PartialState
 
+from ..cards.facts import CardDetails
 from ..trainer import EnvironmentTrainer
-from ..trainer.model_card import CardDetails
 from .bars import no_bars_in_files
 from .engine import carry_out
 from .measure import evaluated

@@ -167,13 +167,13 @@ def time_left(missing: Sequence[Run], done: dict[Run, Result], workers: int) -> 
 def _processes() -> int:
     from accelerate import PartialState
 
-    return PartialState().num_processes
+    return int(PartialState().num_processes)
 
 
 def _is_first() -> bool:
     from accelerate import PartialState
 
-    return PartialState().is_main_process
+    return bool(PartialState().is_main_process)
 
 
 def _agreed(workers: int | None, value: Any) -> Any:

@@ -13,8 +13,8 @@ from transformers import PrinterCallback
 
 from ..data import DATASETS
 from ..data.own import OwnData
+from ..models.pretrained import MINILM
 from ..models.reading import load_tokenizer
-from ..models.text_classifier import MINILM
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from .cache import cache_folder
 from .expectation import BOTH, expectation_of

@@ -23,17 +23,18 @@ import torch
 from accelerate import PartialState
 from transformers import DataCollatorWithPadding, set_seed
 
+from ..cards.facts import CardDetails
 from ..data import DATASETS, ReadOptions, TensorRows
 from ..data.fingerprint import fingerprint
 from ..data.own import OwnData, divide, read_own
 from ..environments import read_environments
 from ..models import encode_sentences, encoder_skipped
 from ..models.fingerprint import model_fingerprint
+from ..models.pretrained import MINILM
 from ..models.reading import check_model, cut_to, load_tokenizer
-from ..models.text_classifier import MINILM, choose_trainable, load_classifier
+from ..models.text_classifier import choose_trainable, load_classifier
 from ..trainer import ALGORITHMS, EnvironmentTrainer
 from ..trainer.checks import check_environments
-from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import REFERENCE_NAME, Comparison, ComparisonArguments
 from .encoder_outputs import EncoderOutputs, key_of_encoder

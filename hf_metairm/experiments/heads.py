@@ -46,7 +46,7 @@ class OneBatch(EnvironmentTrainer):
         self._train_batch_size = len(sizes) * min(sizes)
         return super().make_sampler()
 
-    def get_train_dataloader(self) -> DataLoader:
+    def get_train_dataloader(self) -> DataLoader[Any]:
         """The same batch, `max_steps` times."""
         rows, environments = self.train_dataset, self.environments
         assert isinstance(rows, TensorRows)
@@ -58,7 +58,7 @@ class OneBatch(EnvironmentTrainer):
         return DataLoader(_Repeated(batch, self.args.max_steps), batch_size=None)
 
 
-class _Repeated(Dataset):
+class _Repeated(Dataset[Any]):
     def __init__(self, batch: Mapping[str, Any], times: int):
         self.batch, self.times = batch, times
 
@@ -93,7 +93,7 @@ class _SavesWhole(EnvironmentTrainer):
         return replace(facts, model=self.two_stages.encoder[0], processor=self.two_stages.tokenizer)
 
 
-_CLASSES: dict[str, type[EnvironmentTrainer]] = {}
+_CLASSES: dict[str, type[_SavesWhole]] = {}
 
 
 def head_trainer(
@@ -132,6 +132,6 @@ def head_trainer(
             label2id={label: k for k, label in enumerate(features.labels)},
         )
     )
-    trainer: Any = _CLASSES[algorithm](head, config, train_dataset=train, eval_dataset=features.test)
+    trainer = _CLASSES[algorithm](head, config, train_dataset=train, eval_dataset=features.test)
     trainer.two_stages, trainer.features = two_stages, features
     return trainer

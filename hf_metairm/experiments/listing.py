@@ -68,7 +68,7 @@ def print_settings(sections: Mapping[str, list[Row]]) -> None:
 def _of_algorithms(own: bool) -> Iterator[Row]:
     """A row for every field and default that algorithms have in common."""
     plain = {f.name for f in dataclasses.fields(TrainingArguments)}
-    found: dict[tuple[str, str], tuple[list[str], dataclasses.Field, Mapping[str, Any]]] = {}
+    found: dict[tuple[str, str], tuple[list[str], dataclasses.Field[Any], Mapping[str, Any]]] = {}
     for name, (_, config) in ALGORITHMS.items():
         for f in dataclasses.fields(config):
             if f.name not in plain:
@@ -88,7 +88,7 @@ def _conditions(needed: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in words.items())
 
 
-def _default(f: dataclasses.Field) -> str:
+def _default(f: dataclasses.Field[Any]) -> str:
     if f.default_factory is not dataclasses.MISSING:
         value: Any = f.default_factory()
     else:
@@ -98,13 +98,13 @@ def _default(f: dataclasses.Field) -> str:
     return "none" if value is None or value == "" else str(getattr(value, "value", value))
 
 
-def _own_first(recipe: type) -> list[dataclasses.Field]:
+def _own_first(recipe: type) -> list[dataclasses.Field[Any]]:
     """The fields of a dataclass, those that it adds before those of the classes that it is made from."""
     names = dict.fromkeys(name for cls in recipe.__mro__ for name in vars(cls).get("__annotations__", {}))
     return list(_by_name(recipe, names).values())
 
 
-def _by_name(kind: Any, names: Iterable[str]) -> dict[str, dataclasses.Field]:
+def _by_name(kind: Any, names: Iterable[str]) -> dict[str, dataclasses.Field[Any]]:
     """Those of a dataclass's fields that have these names, in that order."""
     known = {f.name: f for f in dataclasses.fields(kind)}
     return {name: known[name] for name in names if name in known}

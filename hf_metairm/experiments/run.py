@@ -41,7 +41,8 @@ class Run:
     @property
     def seed(self) -> int:
         """Of the data's draws, the initial weights and the order of the rows."""
-        return self.settings["seed"]
+        seed: int = self.settings["seed"]
+        return seed
 
     @cached_property
     def key(self) -> str:

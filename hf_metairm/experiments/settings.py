@@ -13,7 +13,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, get_type_hints
 
 import yaml
 from transformers import HfArgumentParser
@@ -22,7 +22,11 @@ from ..trainer import ALGORITHMS, EnvironmentConfig
 from .config_files import find_config
 
 
-ArgumentsT = TypeVar("ArgumentsT")
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+ArgumentsT = TypeVar("ArgumentsT", bound=_Dataclass)
 
 
 @dataclass
@@ -42,7 +46,9 @@ class Settings(Generic[ArgumentsT]):
 
     def config(self, algorithm: str, defaults: dict[str, Any] | None = None, **fields: Any) -> EnvironmentConfig:
         """The algorithm's Config, with `fields` on top of what was given, and `defaults` below it."""
-        return ALGORITHMS[algorithm][1](**{**(defaults or {}), **self.fields[algorithm], **fields})
+        given = {**(defaults or {}), **self.fields[algorithm], **fields}
+        config: EnvironmentConfig = ALGORITHMS[algorithm][1](**given)  # Or another with its fields.
+        return config
 
 
 def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Settings[ArgumentsT]:
@@ -74,7 +80,7 @@ def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Se
         if name not in ALGORITHMS:
             raise ValueError(f"Unknown algorithm {name!r}: use one or more of {', '.join(ALGORITHMS)}.")
 
-    own = {f.name for f in dataclasses.fields(recipe)}  # type: ignore[arg-type]
+    own = {f.name for f in dataclasses.fields(recipe)}
     known = {name: {f.name for f in dataclasses.fields(ALGORITHMS[name][1])} - own for name in ALGORITHMS}
     for key in [*settings, *given]:
         _check_known(key, own.union(*(known[name] for name in names)))
@@ -93,7 +99,7 @@ def read_settings(recipe: type[ArgumentsT], argv: list[str] | None = None) -> Se
 
 def _command_line(argv: list[str]) -> dict[str, Any]:
     """`--name value …` as a dictionary; several values make a list, none makes a flag."""
-    given: dict[str, list] = {}
+    given: dict[str, list[str]] = {}
     name = None
     for word in argv:
         if word.startswith("--"):

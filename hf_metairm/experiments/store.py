@@ -124,7 +124,7 @@ def has_settings(place: Path, run: Run, or_none: bool = False) -> bool:
     if not file.is_file():
         return or_none
     try:
-        return json.loads(file.read_bytes()) == run.settings
+        return bool(json.loads(file.read_bytes()) == run.settings)
     except ValueError:
         warnings.warn(f"{file} cannot be read: what is in its folder is not gone on from.", stacklevel=2)
         return False

@@ -19,7 +19,7 @@ class Tokenize:
     def __init__(self, tokenizer: Any):
         self.tokenizer = tokenizer
 
-    def __call__(self, rows: dict[str, list]) -> dict[str, list]:
+    def __call__(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Columns of some rows; a selection without `sentence` is left as it is."""
         texts = rows.pop("sentence", None)
         return rows if texts is None else {**rows, **self.tokenizer(texts, truncation=True)}

@@ -16,9 +16,9 @@ from pathlib import Path
 from accelerate import PartialState
 from transformers import set_seed
 
+from ..cards.facts import CardDetails
 from ..data import ColoredMNIST
 from ..trainer import ALGORITHMS, EnvironmentTrainer
-from ..trainer.model_card import CardDetails
 from .command import run_command
 from .comparison import Comparison, ComparisonArguments
 from .listing import Row, listed

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -68,11 +69,11 @@ def side_by_side(places: dict[Run, Path], work: Work, workers: int) -> Iterator[
                 for worker in pool:
                     if worker.run is None and (following := next(waiting, None)):
                         worker.start(*following)
-                busy = {worker.pipe: worker for worker in pool if worker.run is not None}
+                busy: dict[Any, _Worker] = {worker.pipe: worker for worker in pool if worker.run is not None}
                 if not busy:
                     break
                 for pipe in wait(list(busy), timeout=0.5):
-                    worker = busy[pipe]  # type: ignore[index]
+                    worker = busy[pipe]
                     run, said = worker.run, worker.hear()
                     assert run is not None
                     if isinstance(said, int):
@@ -124,7 +125,7 @@ class _Worker:
     def hear(self) -> int | Result | Failure:
         """The number of steps taken, a result, or why there is none."""
         try:
-            return self.pipe.recv()
+            said: int | Result | Failure = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode or 0
@@ -132,6 +133,7 @@ class _Worker:
                 return Failure(f"its process ended with exit status {code}")
             hint = ", as the system does when memory runs out" if code == -signal.SIGKILL else ""
             return Failure(f"its process was killed by {signal.Signals(-code).name}{hint}")
+        return said
 
 
 class _Bars(Progress):

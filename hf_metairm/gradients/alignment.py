@@ -36,7 +36,7 @@ class GradientVariance:
 
 
 def gradient_variance(
-    model: nn.Module, risk: Risk, batches: Mapping[Any, Any], *, kind: Unrolled, loss_scale: float = 1.0
+    model: nn.Module, risk: Risk, batches: Mapping[Any, Any], *, kind: Unrolled[Any], loss_scale: float = 1.0
 ) -> GradientVariance:
     r"""
     V(θ) = (1/E) Σ_e ‖g_e − ḡ‖² with g_e = ∇R_e(θ), and its gradient

@@ -106,8 +106,9 @@ class CrossedDifference(Kind[InPlaceOracle]):
             x = values[i, j] = std_loss.observe((i, j), here)
             y = values[j, i] = std_loss.observe((j, i), there)
             weighted = add_(weighted, _crossed(both, gradients[i], gradients[j], x, y))
-            for s, g, h in zip(both, gradients[i], gradients[j]):
-                s.mul_(2).sub_(g).sub_(h)
+            torch._foreach_mul_(both, 2)
+            torch._foreach_sub_(both, gradients[i])
+            torch._foreach_sub_(both, gradients[j])
             plain = add_(plain, both)
             pairs_left.subtract((i, j))
             gradients = {e: g for e, g in gradients.items() if pairs_left[e]}
@@ -115,8 +116,8 @@ class CrossedDifference(Kind[InPlaceOracle]):
         assert plain is not None
         assert weighted is not None
         a, b = std_loss.mix(problem.sum_weight)
-        for p, w in zip(plain, weighted):
-            p.mul_(a).addcmul_(w, b)
+        torch._foreach_mul_(plain, a)
+        plain = add_(plain, weighted, b)
         return Found(plain, {e: risks[e] for e in names}, tables[0], problem.weights_from(tables[1]))
 
     def _by_inner(self, problem: Problem[InPlaceOracle], weights: PairTable | None) -> Found:
@@ -142,8 +143,7 @@ class CrossedDifference(Kind[InPlaceOracle]):
                     problem.std_loss.observe((i, j), loss)
             assert total is not None
             own = alike * len(outer) if weights is None else sum(weights[i, j] for j in outer)
-            for t, g in zip(total, gradient):
-                t.sub_(g * (own * share))
+            total = add_(total, gradient, -own * share)
             del gradient
         assert total is not None
         assert meta_losses is not None
@@ -153,7 +153,7 @@ class CrossedDifference(Kind[InPlaceOracle]):
             weights.matrix = torch.where(meta_losses.matrix.isnan(), math.nan, alike)
         return Found(total, risks, meta_losses, weights)
 
-    def references(self, model: nn.Module) -> list[Kind]:
+    def references(self, model: nn.Module) -> list[Kind[Any]]:
         """Double backward where the model is small and has it, else the central difference."""
         return references_for(model, self.compute_dtype)
 
@@ -173,4 +173,4 @@ def _may_be_kept(problem: Problem[InPlaceOracle], order: Sequence[Pair]) -> bool
 
 def _crossed(both: Vector, g: Vector, h: Vector, x: Tensor, y: Tensor) -> Vector:
     """(x + y) S − x g − y h."""
-    return [(s * (x + y)).addcmul_(a, x, value=-1).addcmul_(b, y, value=-1) for s, a, b in zip(both, g, h)]
+    return add_(add_(add_(None, both, x + y), g, -x), h, -y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
@@ -101,7 +101,7 @@ class Exact(Unrolled[SwappingOracle]):
         return Linearization(risk, gradient, product)
 
 
-def _is_reentrant(checkpoint: Callable | None) -> bool:
+def _is_reentrant(checkpoint: object) -> bool:
     return bool(getattr(checkpoint, "keywords", {}).get("use_reentrant", False))
 
 

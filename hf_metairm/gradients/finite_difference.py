@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -33,7 +34,7 @@ class FiniteDifference(Unrolled[Oracle]):
             raise ValueError(f"Unknown finite-difference scheme {self.scheme!r}: use one of {', '.join(SCHEMES)}.")
         refuse_half_precision(model)
 
-    def references(self, model: nn.Module) -> list[Kind]:
+    def references(self, model: nn.Module) -> list[Kind[Any]]:
         """For the forward difference: double backward where the model is small and has it, else the central one."""
         return [] if self.scheme == "central" else references_for(model, self.compute_dtype)
 
@@ -63,9 +64,9 @@ class FiniteDifference(Unrolled[Oracle]):
         return Linearization(risk, gradient, product)
 
 
-def references_for(model: nn.Module, compute_dtype: torch.dtype | None) -> list[Kind]:
+def references_for(model: nn.Module, compute_dtype: torch.dtype | None) -> list[Kind[Any]]:
     """What differences of gradients are measured against: see [`Kind.references`]."""
-    exact: list[Kind] = [Exact()] if Exact.fits(model) else []
+    exact: list[Kind[Any]] = [Exact()] if Exact.fits(model) else []
     return [*exact, FiniteDifference("central", compute_dtype)]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
 import torch
 from torch import nn
 
 from ..registry import Registry
-from .oracles import InPlaceOracle
+from .oracles import InPlaceOracle, Oracle
 from .problem import Found, OracleT, Problem
 
 
@@ -23,7 +23,7 @@ class Kind(ABC, Generic[OracleT]):
             parameters' own if `None`.
     """
 
-    oracle: ClassVar[type] = InPlaceOracle
+    oracle: ClassVar[type[Oracle]] = InPlaceOracle
     both_ways: ClassVar[bool] = False
     """Whether with (i, j) the pair (j, i) must be drawn, too."""
     one_mask: ClassVar[bool] = False
@@ -43,9 +43,9 @@ class Kind(ABC, Generic[OracleT]):
     def differentiate(self, problem: Problem[OracleT]) -> Found:
         """The gradient of the objective, with the losses it is made of."""
 
-    def references(self, model: nn.Module) -> list[Kind]:
+    def references(self, model: nn.Module) -> list[Kind[Any]]:
         """More precise kinds: the first of them that runs tells how far this one is off. None where none is needed."""
         return []
 
 
-KINDS: Registry[type[Kind]] = Registry("kind of meta-gradient")
+KINDS: Registry[type[Kind[Any]]] = Registry("kind of meta-gradient")

@@ -122,7 +122,7 @@ def meta_gradient(
         raise ValueError(f"There is no reduction {reduction!r}: use {' or '.join(REDUCTIONS)}.")
     if kind == AUTO:
         kind = choose_kind(model, inner_learning_rate, inner_steps, same_environment).kind
-    how: Kind = KINDS.get_or_refuse(kind)(scheme, compute_dtype)
+    how: Kind[Any] = KINDS.get_or_refuse(kind)(scheme, compute_dtype)
     check_model(model, how)
     how.check_objective(inner_steps, same_environment)
     std_loss = StdLoss() if std_loss is None else std_loss
@@ -135,7 +135,7 @@ def meta_gradient(
     sum_weight = (2 if reduction == "mean" else published) / drawn
     masks: dict[Any, Randomness] | None = {} if how.one_mask else None
 
-    def differentiate(how: Kind, weights: PairTable | None = None) -> tuple[Found, list[bool]]:
+    def differentiate(how: Kind[Any], weights: PairTable | None = None) -> tuple[Found, list[bool]]:
         oracle = how.oracle(processes, parameters, risk, parts, loss_scale, masks)
         try:
             problem = Problem(oracle, pairs, std_loss, sum_weight, inner_learning_rate, inner_steps, weights)
@@ -165,7 +165,7 @@ def meta_gradient(
     )
 
 
-def check_model(model: nn.Module, kind: Kind) -> None:
+def check_model(model: nn.Module, kind: Kind[Any]) -> None:
     """Raise `ValueError` for a model whose meta-gradient could not be right."""
     if not trainable_parameters(model):
         raise ValueError("The model has no parameter that requires a gradient: unfreeze some before training.")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .parameters import Places, Vector, add_, dense, differentiate, divide_, note_elsewhere
+from .parameters import Places, Vector, add_, dense, differentiate, divide_, note_elsewhere, shards
 from .processes import Processes, reshard
 from .replay import Randomness, buffers_kept
 from .risks import Environment, Parts, Risk
@@ -127,12 +127,10 @@ class InPlaceOracle(Oracle):
     def move(self, base: Vector, direction: Vector | None = None, scale: float = 0.0) -> None:
         """Let the model's parameters be base + scale · direction."""
         note_elsewhere(self.processes.module, direction is not None or base is not self._theta)
-        # One tensor at a time: no second vector of the model's size is ever alive.
-        for k, parameter in enumerate(self.parameters):
-            if direction is None:
-                parameter.copy_(base[k])
-            else:
-                torch.add(base[k], direction[k], alpha=scale, out=parameter.detach())
+        # In place: no second vector of the model's size is ever alive.
+        torch._foreach_copy_(shards(self.parameters), shards(base))
+        if direction is not None:
+            torch._foreach_add_(self.parameters, direction, alpha=scale)
 
     def gradient(
         self,

@@ -58,7 +58,7 @@ class Places:
         number = {id(p): k for k, p in enumerate(parameters)}
         self.module = module
         self.parameters = parameters
-        self._places = [
+        self._places: list[tuple[dict[str, Any], str, int]] = [
             (part._parameters, name, number[id(p)])
             for part in module.modules()
             for name, p in part._parameters.items()
@@ -74,7 +74,7 @@ class Places:
         note_elsewhere(self.module, True)
         try:
             for parameters, name, k in self._places:
-                parameters[name] = values[k]  # type: ignore[assignment]
+                parameters[name] = values[k]
             yield
         finally:
             note_elsewhere(self.module, False)
@@ -99,16 +99,18 @@ def dense(gradient: Sequence[Tensor | None], point: Sequence[Tensor], used: list
     return found
 
 
-def add_(total: Vector | None, part: Vector, scale: Tensor | None = None) -> Vector:
+def add_(total: Vector | None, part: Vector, scale: Tensor | float | None = None) -> Vector:
     """total + scale · part, written into `total`; `part` itself where there is no total and no scale yet."""
+    factor = 1.0 if scale is None else float(scale)
     if total is None:
-        return part if scale is None else [p * scale for p in part]
-    for t, p in zip(total, part):
-        if scale is None:
-            t.add_(p)
-        else:
-            t.addcmul_(p, scale)
+        return part if scale is None else torch._foreach_mul(part, factor)
+    torch._foreach_add_(total, part, alpha=factor)
     return total
+
+
+def shards(vector: Sequence[Tensor]) -> Vector:
+    """This process's own part of each tensor: with FSDP2 its shard, else the tensor itself."""
+    return [t.to_local() if hasattr(t, "to_local") else t for t in vector]
 
 
 def norm(vector: Vector) -> float:

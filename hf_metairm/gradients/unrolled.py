@@ -98,10 +98,9 @@ class Unrolled(Kind[OracleT]):
         if weights is None:
             assert values is not None
             a, b = std_loss.mix(problem.sum_weight)
-            for k, p in enumerate(plain):
-                p.mul_(a)
-                if weighted is not None:
-                    p.addcmul_(weighted[k], b)
+            torch._foreach_mul_(plain, a)
+            if weighted is not None:
+                plain = add_(plain, weighted, b)
             weights = problem.weights_from(values)
         return Found(plain, risks, meta_losses, weights)
 

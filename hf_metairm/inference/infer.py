@@ -59,7 +59,7 @@ class InferredEnvironments:
 
 
 def infer_environments(
-    model: Any,
+    model: str | torch.nn.Module,
     dataset: Rows,
     *,
     method: str = "eiil",
@@ -186,7 +186,8 @@ def _texts(dataset: Any, column: str | None) -> list[str] | None:
     """The texts of rows that have some."""
     if column is None or isinstance(dataset, TensorRows):
         return None
-    return as_texts(dataset.with_format(None).select_columns([column]), column)[column][:]
+    texts: list[str] = as_texts(dataset.with_format(None).select_columns([column]), column)[column][:]
+    return texts
 
 
 def _features(
@@ -216,8 +217,8 @@ def _logits(model: Any, dataset: Any, names: list[str], text: str | None, proces
         known = set(inspect.signature(model.forward).parameters) - {"labels"}
         device, found = next(model.parameters()).device, []
         for start in range(0, len(dataset), ROWS_AT_ONCE):
-            batch = dataset.__getitems__(range(start, min(start + ROWS_AT_ONCE, len(dataset))))
-            inputs = {name: values.to(device) for name, values in batch.items() if name in known}  # type: ignore[union-attr]
+            batch: dict[str, Any] = dataset.__getitems__(range(start, min(start + ROWS_AT_ONCE, len(dataset))))
+            inputs = {name: values.to(device) for name, values in batch.items() if name in known}
             found.append(model(**inputs).logits.float().cpu())
         return torch.cat(found)
     finally:

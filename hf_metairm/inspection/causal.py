@@ -104,11 +104,12 @@ def _design(dataset: datasets.Dataset, column: str) -> np.ndarray:
     values = as_numbers(arrow_column(dataset, column))
     category = isinstance(dataset.features[column], datasets.ClassLabel)
     if not category and (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
-        numbers = values.to_numpy(zero_copy_only=False).astype(float)
+        numbers: np.ndarray = values.to_numpy(zero_copy_only=False).astype(float)
         if np.isnan(numbers).any():
             raise ValueError(f"Column {column!r} has rows without a value; drop or fill them.")
         return numbers[:, None]
     codes, names = read_words(dataset, column)
     if len(names) > MOST_VALUES:
         raise ValueError(f"Column {column!r} has {len(names):,} values; a category may have {MOST_VALUES} at most.")
-    return (codes[:, None] == np.arange(1, len(names))).astype(float)
+    indicators: np.ndarray = codes[:, None] == np.arange(1, len(names))
+    return indicators.astype(float)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import datasets
 import numpy as np
@@ -54,7 +55,7 @@ class Inspection:
     skipped: list[str] = field(default_factory=list)
     difficulty: list[Difficulty] = field(default_factory=list)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts and lists, for JSON."""
         return dataclasses.asdict(self)
 

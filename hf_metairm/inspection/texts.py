@@ -39,7 +39,7 @@ def text_cues(texts: pa.ChunkedArray) -> Iterator[tuple[str, np.ndarray]]:
 
 def _rows_of_frequent(
     texts: pa.ChunkedArray, most: int, words_of: Callable[[str], set[str]]
-) -> Iterator[tuple[str, array]]:
+) -> Iterator[tuple[str, array[int]]]:
     """The most frequent words, and the rows that have them: counted first, so that rare ones take no memory."""
     counts: Counter[str] = Counter()
     for text in shortened(texts, most):

@@ -6,6 +6,7 @@ With this package imported, `AutoConfig` and the `AutoModelFor…` know the smal
 
 from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForSequenceClassification
 
+from ..deprecation import former_names
 from .bag_of_embeddings import BagOfEmbeddingsClassifier, BagOfEmbeddingsConfig
 from .colored_mnist import ColoredMNISTClassifier, ColoredMNISTConfig
 from .frozen_encoder import encode_sentences, encoder_skipped
@@ -34,3 +35,5 @@ __all__ = [
     "is_mean_pooled",
     "word_tokenizer",
 ]
+
+__getattr__ = former_names(__name__)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
+
+
+Model = TypeVar("Model", bound="BagOfEmbeddingsClassifier")
 
 
 class BagOfEmbeddingsConfig(PreTrainedConfig):
@@ -32,7 +36,7 @@ class BagOfEmbeddingsConfig(PreTrainedConfig):
         hidden_size: int = 300,
         freeze_embeddings: bool = True,
         pad_token_id: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ):
         self.vocab_size = vocab_size
         self.embedding_size = embedding_size
@@ -65,6 +69,7 @@ class BagOfEmbeddingsClassifier(PreTrainedModel):
 
     def __init__(self, config: BagOfEmbeddingsConfig):
         super().__init__(config)
+        assert config.num_labels is not None
         # No padding_idx: padding is masked out of the mean.
         self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
         self.layers = nn.Sequential(
@@ -72,7 +77,7 @@ class BagOfEmbeddingsClassifier(PreTrainedModel):
             nn.ReLU(),
             nn.Linear(config.hidden_size, config.hidden_size),
             nn.ReLU(),
-            nn.Linear(config.hidden_size, config.num_labels),  # type: ignore[arg-type]
+            nn.Linear(config.hidden_size, config.num_labels),
         )
         self.post_init()
         self._freeze()
@@ -81,7 +86,7 @@ class BagOfEmbeddingsClassifier(PreTrainedModel):
         self.embeddings.weight.requires_grad_(not self.config.freeze_embeddings)
 
     @classmethod
-    def from_pretrained(cls, *args, **kwargs):
+    def from_pretrained(cls: type[Model], *args: Any, **kwargs: Any) -> Model:
         """`PreTrainedModel.from_pretrained`, after which frozen word vectors are frozen."""
         # Loading makes new parameters of all the weights, and lets all of them be trained.
         loaded = super().from_pretrained(*args, **kwargs)
@@ -104,7 +109,7 @@ class BagOfEmbeddingsClassifier(PreTrainedModel):
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the word vectors by another `nn.Embedding`."""
-        self.embeddings = value  # type: ignore[assignment]
+        self.embeddings = value  # type: ignore[assignment]  # transformers says that it may be any module.
 
     def forward(
         self,
@@ -146,7 +151,7 @@ class BagOfEmbeddingsClassifier(PreTrainedModel):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     @torch.no_grad()
-    def load_word_vectors(self, file: str | PathLike, vocabulary: Mapping[str, int]) -> int:
+    def load_word_vectors(self, file: str | PathLike[str], vocabulary: Mapping[str, int]) -> int:
         """
         Take word vectors from a text file in GloVe's format: a word and `embedding_size` numbers a line, with single
         spaces between them. A word that the file lacks gets the vector 0.
@@ -187,7 +192,8 @@ class BagOfEmbeddingsClassifier(PreTrainedModel):
                         f"Line {number} of {file} is no word with {size} numbers: name a file of {size}-d word "
                         "vectors, or set embedding_size to what the file has."
                     )
-                found.setdefault(place, vector)  # type: ignore[arg-type]
+                assert place is not None  # Whatever else is no word of the vocabulary was left out above.
+                found.setdefault(place, vector)
         if not found:
             raise ValueError(
                 f"{file} has none of the {len(vocabulary)} words of the vocabulary: give word vectors and vocabulary "

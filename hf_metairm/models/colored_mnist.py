@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -20,7 +22,7 @@ class ColoredMNISTConfig(PreTrainedConfig):
 
     model_type = "colored_mnist"
 
-    def __init__(self, channels: int = 2, image_size: int = 14, hidden_size: int = 256, **kwargs):
+    def __init__(self, channels: int = 2, image_size: int = 14, hidden_size: int = 256, **kwargs: Any):
         self.channels = channels
         self.image_size = image_size
         self.hidden_size = hidden_size
@@ -41,6 +43,7 @@ class ColoredMNISTClassifier(PreTrainedModel):
 
     def __init__(self, config: ColoredMNISTConfig):
         super().__init__(config)
+        assert config.num_labels is not None
         pixels = config.channels * config.image_size**2
         self.layers = nn.Sequential(
             nn.Flatten(),
@@ -48,7 +51,7 @@ class ColoredMNISTClassifier(PreTrainedModel):
             nn.ReLU(),
             nn.Linear(config.hidden_size, config.hidden_size),
             nn.ReLU(),
-            nn.Linear(config.hidden_size, 1 if config.num_labels == 2 else config.num_labels),  # type: ignore[arg-type]
+            nn.Linear(config.hidden_size, 1 if config.num_labels == 2 else config.num_labels),
         )
         self.post_init()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -21,7 +23,7 @@ class FeatureHeadConfig(PreTrainedConfig):
 
     model_type = "feature_head"
 
-    def __init__(self, input_size: int = 384, hidden_size: int = 64, activation: str = "tanh", **kwargs):
+    def __init__(self, input_size: int = 384, hidden_size: int = 64, activation: str = "tanh", **kwargs: Any):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.activation = activation
@@ -43,7 +45,8 @@ class FeatureHead(PreTrainedModel):
         super().__init__(config)
         self.dense = nn.Linear(config.input_size, config.hidden_size)
         self.activation = ACT2FN[config.activation]
-        self.out = nn.Linear(config.hidden_size, config.num_labels)  # type: ignore[arg-type]
+        assert config.num_labels is not None
+        self.out = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
     @torch.no_grad()

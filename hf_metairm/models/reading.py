@@ -95,5 +95,5 @@ def most_tokens(model: Any) -> int | None:
     positions = getattr(model.config, "max_position_embeddings", None)
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            return module.num_embeddings - module.padding_idx - 1  # RoBERTa and its kin count from there
+            return int(module.num_embeddings - module.padding_idx - 1)  # RoBERTa and its kin count from there
     return positions if isinstance(positions, int) and positions > 0 else None

@@ -67,10 +67,10 @@ class MetaIRMTrainer(EnvironmentTrainer):
     """
 
     algorithm_class = MetaIRM
-    config_class: ClassVar[type] = MetaIRMConfig
+    config_class: ClassVar[type[TrainingArguments]] = MetaIRMConfig
 
 
-_READY_MADE: dict[type[Algorithm], tuple[type[EnvironmentTrainer], type]] = {
+_READY_MADE: dict[type[Algorithm], tuple[type[EnvironmentTrainer], type[TrainingArguments]]] = {
     ERM: (EnvironmentTrainer, EnvironmentConfig),
     IRMv1: (IRMTrainer, IRMConfig),
     VREx: (RExTrainer, RExConfig),
@@ -96,9 +96,9 @@ class _Trainers(Mapping[str, tuple[type[EnvironmentTrainer], Any]]):
         return len(REGISTERED)
 
 
-def _made_for(algorithm: type[Algorithm]) -> tuple[type[EnvironmentTrainer], type]:
+def _made_for(algorithm: type[Algorithm]) -> tuple[type[EnvironmentTrainer], type[TrainingArguments]]:
     bases = (EnvironmentSettings, algorithm.Settings, TrainingArguments)
-    config: type = dataclass(make_dataclass(f"{algorithm.__name__}Config", [], bases=bases))
+    config: type[TrainingArguments] = dataclass(make_dataclass(f"{algorithm.__name__}Config", [], bases=bases))
     config.__module__ = __name__
     members = {"algorithm_class": algorithm, "config_class": config, "__doc__": algorithm.__doc__}
     return type(f"{algorithm.__name__}Trainer", (EnvironmentTrainer,), {**members, "__module__": __name__}), config

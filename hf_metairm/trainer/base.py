@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from transformers import TrainingArguments
 
 from ..algorithms import Algorithm, Step
 from ..algorithms.erm import ERM
 from ..cards.facts import CardDetails
+from ..deprecation import FormerAttribute, warn_of_former_methods
 from ..environments import read_environments
 from ..gradients import Part, as_parts, trainable_parameters
 from .adapters import AdapterWithNames
@@ -54,11 +56,18 @@ class EnvironmentTrainer(SearchesHyperparameters, ModelCardWriter, AdapterWithNa
 
     args: Any
     algorithm_class: ClassVar[type[Algorithm]] = ERM
-    config_class: ClassVar[type] = EnvironmentConfig
+    config_class: ClassVar[type[TrainingArguments]] = EnvironmentConfig
+    objective_description = FormerAttribute(
+        "hf_metairm.EnvironmentTrainer.objective_description", lambda trainer: trainer.algorithm.describe
+    )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        warn_of_former_methods(cls, "hf_metairm.EnvironmentTrainer")
 
     def __init__(self, *args: Any, **kwargs: Any):
         given = _as_named(type(self), self, *args, **kwargs)
-        config = given.arguments.get("args")
+        config: Any = given.arguments.get("args")
         if config is None:
             config = given.arguments["args"] = self.config_class(output_dir="tmp_trainer")
         self._check_config(config)
@@ -138,8 +147,8 @@ class EnvironmentTrainer(SearchesHyperparameters, ModelCardWriter, AdapterWithNa
             for module in model.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
-        if callable(getattr(self.optimizer, "train", None)):
-            self.optimizer.train()  # type: ignore[union-attr]
+        if callable(train := getattr(self.optimizer, "train", None)):
+            train()
         self._micro_batches.append(self._prepare_inputs(inputs))
         if not self.accelerator.sync_gradients:
             return torch.zeros((), device=self.args.device)

@@ -181,7 +181,8 @@ def _as_array(dataset: Any, column: str) -> np.ndarray | None:
         stored, rows = stored_column(dataset, column)
         if not pa.types.is_integer(stored.type) or stored.null_count:
             return None
-        return stored.to_numpy() if rows is None else stored.to_numpy()[rows]
+        numbers: np.ndarray = stored.to_numpy()
+        return numbers if rows is None else numbers[rows]
     if hasattr(dataset, "column_names"):
         values = dataset[column]
         return values.numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

@@ -67,11 +67,11 @@ class EnvironmentData(Trainer):
             self._lengths_of = (dataset, read_lengths(dataset, given, tokens))
         return self._lengths_of[1]
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[Any]:
         self._sampler = self.make_sampler()
         return self._sampler
 
-    def _run_epoch(self, **kwargs: Any) -> None:  # type: ignore[override]
+    def _run_epoch(self, **kwargs: Any) -> None:  # type: ignore[override]  # There each is named.
         # Accelerate does not reach the sampler behind all wrappers that a resumed epoch puts around it.
         if self._sampler is not None:
             self._sampler.set_epoch(kwargs["epoch"])
@@ -82,7 +82,7 @@ class EnvironmentData(Trainer):
         else:
             super()._run_epoch(**kwargs)
 
-    def get_train_dataloader(self) -> DataLoader:
+    def get_train_dataloader(self) -> DataLoader[Any]:
         """The training `DataLoader`: blocks of rows balanced over environments, dealt out to the processes whole."""
         environments = self.environments
         if environments is None:
@@ -93,12 +93,12 @@ class EnvironmentData(Trainer):
         with self._collating(lambda plain: EnvironmentCollator(plain, column, environments.name_of, columns)):
             return super().get_train_dataloader()
 
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """The evaluation `DataLoader`; the model does not see the environment column."""
         with self._collating(self._without_environments):
             return super().get_eval_dataloader(eval_dataset)
 
-    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
         """The prediction `DataLoader`; the model does not see the environment column."""
         with self._collating(self._without_environments):
             return super().get_test_dataloader(test_dataset)
@@ -117,11 +117,11 @@ class EnvironmentData(Trainer):
         collator = EnvironmentCollator(inner, column, environments.name_of, columns)
         return self._prepare_inputs(next(iter(DataLoader(some, batch_size=len(rows), collate_fn=collator))))
 
-    def _without_environments(self, plain: Callable) -> CollatorWithoutColumn:
+    def _without_environments(self, plain: Callable[..., Any]) -> CollatorWithoutColumn:
         return CollatorWithoutColumn(plain, self.args.environment_column, self._model_columns())
 
     @contextmanager
-    def _collating(self, wrap: Callable[[Callable], Any]) -> Iterator[None]:
+    def _collating(self, wrap: Callable[[Callable[..., Any]], Any]) -> Iterator[None]:
         """While a DataLoader is made, put a collator around the Trainer's own."""
         plain = self.data_collator
         self.data_collator = wrap(plain)
@@ -138,7 +138,7 @@ class EnvironmentData(Trainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
-        columns: list[str] = self._signature_columns  # type: ignore[assignment]
+        columns: Any = self._signature_columns  # A list now; transformers declares the None that it was.
         if self.args.environment_column not in columns:
             columns.append(self.args.environment_column)
 

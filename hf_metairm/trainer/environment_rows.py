@@ -35,7 +35,7 @@ def _stream_parts(dataset: Any, column: str) -> dict[str, list[Any]]:
     return dict(sorted(parts.items()))
 
 
-class SomeRows(Subset):
+class SomeRows(Subset[Any]):
     """Some rows of a dataset, with its columns' names and its whole batches where it gives any."""
 
     def __init__(self, dataset: Any, indices: list[int]):
@@ -44,6 +44,6 @@ class SomeRows(Subset):
 
     def __getitems__(self, indices: list[int]) -> Any:
         rows = [self.indices[k] for k in indices]
-        if callable(getattr(self.dataset, "__getitems__", None)):
-            return self.dataset.__getitems__(rows)  # type: ignore[attr-defined]
+        if callable(together := getattr(self.dataset, "__getitems__", None)):
+            return together(rows)
         return [self.dataset[k] for k in rows]

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
+from ..deprecation import FormerAttribute
 from ..environments import has_environments, read_environments, rows_by_environment
 from ..metrics import LOSS, over_environments
 from .environment_rows import SomeRows, environment_parts
@@ -38,6 +39,10 @@ class EnvironmentResult:
     loss: float | None
     metrics: dict[str, Any]
     dataset: str | None = None
+
+    accuracy = FormerAttribute(
+        "hf_metairm.trainer.EnvironmentResult.accuracy", lambda found: found.metrics["accuracy"]
+    )
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -107,7 +112,7 @@ class EnvironmentEvaluation(Trainer):
             self._results, self._results_step = self._found, self.state.global_step
         return metrics
 
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """The evaluation `DataLoader`; where `evaluate` asks for it, the rows are divided by environment."""
         if self._awaits_rows:
             # Only here are they as the model takes them: a Trainer class may prepare those that `evaluate` is given.
@@ -136,10 +141,11 @@ class EnvironmentEvaluation(Trainer):
         if not columns or any(not isinstance(c, np.ndarray) or len(c) != len(dataset) for c in columns):
             return {}
         environments = read_environments(dataset, self.args.environment_column)
+        assert self.compute_metrics is not None
         found = {}
         for rows, e in zip(*rows_by_environment(environments.ids)):
             part = EvalPrediction(take(output.predictions, rows), take(output.label_ids, rows))
-            found[environments.names[e]] = dict(self.compute_metrics(part))  # type: ignore[misc]
+            found[environments.names[e]] = dict(self.compute_metrics(part))
         return found
 
     def _load_best_model(self) -> None:
@@ -186,7 +192,7 @@ class EnvironmentEvaluation(Trainer):
 
     def evaluation_loop(
         self,
-        dataloader: DataLoader,
+        dataloader: DataLoader[Any],
         description: str,
         prediction_loss_only: bool | None = None,
         ignore_keys: list[str] | None = None,
@@ -230,7 +236,7 @@ class EnvironmentEvaluation(Trainer):
         nothing: Any = None
         return EvalLoopOutput(nothing, nothing, metrics=metrics, num_samples=rows_seen)
 
-    def _loader_of(self, rows: Any) -> DataLoader:
+    def _loader_of(self, rows: Any) -> DataLoader[Any]:
         """A DataLoader of one environment's rows, of which nothing is kept after it was used."""
         # With persistent workers the Trainer would give the first environment's loader for all of them.
         getattr(self, "_eval_dataloaders", {}).pop("eval", None)

@@ -35,7 +35,7 @@ def read_lengths(dataset: Any, given: str, tokens: str) -> np.ndarray:
     column = given if given in columns else tokens
     if hasattr(dataset, "select_columns"):
         stored, rows = stored_column(dataset, column)
-        lengths = (stored if column == given else pc.list_value_length(stored)).to_numpy()
+        lengths: np.ndarray = (stored if column == given else pc.list_value_length(stored)).to_numpy()
         return (lengths if rows is None else lengths[rows]).astype(np.int64)
     values = (dataset[k][column] for k in range(len(dataset)))
     return np.array([v if column == given else len(v) for v in values], dtype=np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class WithAccuracy:
 class Recorder:
     """A `compute_metrics` that remembers what it was called with, so that it can be called once more for all."""
 
-    def __init__(self, compute: Any):
+    def __init__(self, compute: Callable[[EvalPrediction], dict[str, Any]]):
         self.compute = compute
         self.predictions: list[EvalPrediction] = []
 

@@ -29,9 +29,9 @@ class WholeLines(io.TextIOBase):
         self._begun = ""
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # There it may be written to, too.
         """That of the terminal."""
-        return getattr(self.rich_proxied_file, "encoding", None) or "utf-8"
+        return str(getattr(self.rich_proxied_file, "encoding", None) or "utf-8")
 
     def write(self, text: str) -> int:
         """Pass on the lines that are complete."""
@@ -62,7 +62,7 @@ def printing_above(console: Console) -> Iterator[None]:
         yield
 
 
-def _handlers(stream: TextIO) -> list[logging.StreamHandler]:
+def _handlers(stream: TextIO) -> list[logging.StreamHandler[Any]]:
     """The handlers of all loggers that write to a stream."""
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
     handlers = [h for logger in loggers if isinstance(logger, logging.Logger) for h in logger.handlers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 from transformers import Trainer
@@ -92,11 +92,14 @@ class SearchesHyperparameters(Trainer):
         return draw
 
     def _planned_steps(self) -> int:
-        args: Any = self.args
-        if args.max_steps > 0:
-            return args.max_steps
+        args, dataset = self.args, self.train_dataset
+        steps: int = args.max_steps
+        if steps > 0:
+            return steps
+        assert isinstance(dataset, Sized)
         rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return max(1, round(args.num_train_epochs * len(self.train_dataset) / rows))  # type: ignore[arg-type]
+        steps = round(args.num_train_epochs * len(dataset) / rows)
+        return max(1, steps)
 
     def _floats_as_floats(self) -> None:
         """A setting that was given as 100 is 100.0: transformers gives what a trial draws the type that is there."""

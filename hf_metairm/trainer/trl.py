@@ -106,7 +106,8 @@ class OnTRL(Trainer):
 
     def _is_to_be_noted(self, model: nn.Module, inputs: dict[str, Any]) -> bool:
         rows = inputs["input_ids"]
-        if not self.model.training:  # type: ignore[union-attr]
+        assert self.model is not None
+        if not self.model.training:
             items = self.risk.items(inputs)
             items = torch.tensor(len(rows), device=rows.device) if items is None else items
             self._weights.append(float(self.accelerator.gather_for_metrics(items).sum()))
@@ -138,10 +139,11 @@ class OnTRL(Trainer):
         before, self._metrics["eval"], self._weights = self._metrics["eval"], defaultdict(list), []
         output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         noted, self._metrics["eval"] = self._metrics["eval"], before
+        assert output.metrics is not None
         for name, values in noted.items():
             if name in QUALITIES.get(self._name, ()) and len(values) == len(self._weights):
                 mean = sum(v * w for v, w in zip(values, self._weights)) / sum(self._weights)
-                output.metrics.setdefault(f"{metric_key_prefix}_{name}", mean)  # type: ignore[union-attr]
+                output.metrics.setdefault(f"{metric_key_prefix}_{name}", mean)
             before[name] = values if name == "num_tokens" else before[name] + values
         return output
 

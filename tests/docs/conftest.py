@@ -7,8 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
 
 from ..models.tiny import save_tiny_encoder
+from .pages import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -29,4 +32,14 @@ def folder_with_reviews(tmp_path_factory) -> Path:
                 label = k % 2
                 mark = "!" if (draws.random() < honest) == bool(label) else "."
                 rows.writerow([f"{'good' if label else 'bad'} film number {k}{mark}", label, site])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The documentation as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_MKDOCS_2_WARNING", "1")
+        build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder)))
     return folder

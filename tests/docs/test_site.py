@@ -5,21 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
 
 import hf_metairm
 
-from .pages import PAGES, ROOT, name_of, prose
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NO_MKDOCS_2_WARNING", "1")
-        build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder)))
-    return folder
+from .pages import PAGES, name_of, prose
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -53,3 +42,11 @@ def test_files_outside_of_the_site_are_named_and_not_linked(site):
     html = (site / "own_data.html").read_text(encoding="utf-8")
     assert "trainer_examples/own_data.py" in html
     assert not re.search(r'href="[^"]*trainer_examples', html)
+
+
+def test_names_in_tables_break_at_their_dots(site):
+    html = (site / "releases.html").read_text(encoding="utf-8")
+    assert "<code>hf_<wbr>metairm.<wbr>datasets.<wbr>publish</code></td>" in html
+    assert "<wbr>" not in "".join(re.findall(r"<pre.*?</pre>", html, re.DOTALL))
+    search = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    assert "hf_metairm.datasets.publish" in search

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hf_metairm.gradients import StdLoss, crossed_difference, draw_pairs, meta_gradient
 
@@ -320,3 +321,36 @@ def test_checkpointing_of_transformers_changes_nothing(lora):
             meta_gradient(model, bert_risk, bert_batches(3), kind="crossed_difference", inner_learning_rate=0.1)
         )
     assert relative_error(found[1].gradients, found[0].gradients) < 1e-10
+
+
+class Operations(TorchDispatchMode):
+    """Counts what is asked of the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_step_asks_little_more_of_the_device_than_two_steps_of_plain_training():
+    model, batches = small_bert(), bert_batches(2)
+
+    def plain():
+        for batch in batches.values():
+            bert_risk(model, batch).backward()
+
+    def crossed():
+        meta_gradient(model, bert_risk, batches, kind="crossed_difference", std_loss=StdLoss(1.0))
+
+    counts = []
+    for step in (plain, crossed):
+        step()  # What is done once is not counted.
+        model.zero_grad()
+        with Operations() as operations:
+            step()
+        counts.append(operations.count)
+
+    assert counts[1] < 2.3 * counts[0]

@@ -207,7 +207,8 @@ splits and the eight identities are those of WILDS (P. W. Koh et al., ICML 2021)
         """Whether each comment is of an unseen environment, or names an unseen identity beside others."""
         unseen, count = self.config.unseen_environments, named.sum(1)
         of_identity = named[:, [identity in unseen for identity in IDENTITIES]].any(1)
-        return of_identity | ((count == 0) & ("none" in unseen)) | ((count > 1) & ("several" in unseen))
+        found: np.ndarray = of_identity | ((count == 0) & ("none" in unseen)) | ((count > 1) & ("several" in unseen))
+        return found
 
 
 def _environment(named: np.ndarray) -> str:

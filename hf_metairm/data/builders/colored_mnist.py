@@ -169,7 +169,7 @@ class ColoredMNIST(EnvironmentDatasetBuilder):
     config: ColoredMNISTConfig
 
     @property
-    def BYTES_PER_ROW(self) -> int:  # type: ignore[override]  # noqa: N802
+    def BYTES_PER_ROW(self) -> int:  # type: ignore[override]  # noqa: N802  # It is a constant elsewhere.
         """Bytes of one row on disk: the stored pixels and about 150 for the rest."""
         return 3 * self.config.image_size**2 + 150
 
