@@ -128,9 +128,10 @@ class InPlaceOracle(Oracle):
         """Let the model's parameters be base + scale · direction."""
         note_elsewhere(self.processes.module, direction is not None or base is not self._theta)
         # In place: no second vector of the model's size is ever alive.
-        torch._foreach_copy_(shards(self.parameters), shards(base))
+        here = shards(self.parameters)
+        torch._foreach_copy_(here, shards(base))
         if direction is not None:
-            torch._foreach_add_(self.parameters, direction, alpha=scale)
+            torch._foreach_add_(here, shards(direction), alpha=scale)
 
     def gradient(
         self,

@@ -103,7 +103,7 @@ def add_(total: Vector | None, part: Vector, scale: Tensor | float | None = None
     """total + scale · part, written into `total`; `part` itself where there is no total and no scale yet."""
     factor = 1.0 if scale is None else float(scale)
     if total is None:
-        return part if scale is None else torch._foreach_mul(part, factor)
+        return part if scale is None else list(torch._foreach_mul(part, factor))
     torch._foreach_add_(total, part, alpha=factor)
     return total
 
