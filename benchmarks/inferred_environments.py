@@ -3,6 +3,7 @@ What `infer_environments` finds where the environments are known, and what train
 
     python benchmarks/inferred_environments.py splits    # a minute or two
     python benchmarks/inferred_environments.py train     # Colored MNIST, seeds 0 to 2; minutes on one core
+    python benchmarks/inferred_environments.py text      # see `inferred_text.py`; `tables` prints its tables
 
 The lines go to `docs/benchmarks/inferred_environments.jsonl`. The penalties of both models were chosen by a
 look at the splits of seeds 0 and 1, so the splits here are those of seeds from 2 on.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import inferred_text
 import numpy as np
 import torch
 from transformers import PrinterCallback, set_seed
@@ -158,10 +160,18 @@ def color_of(rows: TensorRows) -> torch.Tensor:
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("splits", "train"))
+    parser.add_argument("what", choices=("splits", "train", "text", "tables"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--datasets", nargs="+", choices=inferred_text.SHOWN, default=list(inferred_text.SHOWN), help="Of text."
+    )
+    parser.add_argument("--source", help="Of text: the folder with the files of cad_imdb.")
     asked = parser.parse_args()
     datasets.disable_progress_bars()
+    if asked.what == "text":
+        return inferred_text.run(asked.datasets, asked.seeds, asked.source)
+    if asked.what == "tables":
+        return print(*inferred_text.tables(inferred_text.read(inferred_text.OUT)), sep="\n\n")
     if asked.what == "splits":
         for seed in SPLIT_SEEDS:
             for config in TEXTS:

@@ -15,6 +15,7 @@ from ..data.words import check_columns, read_words
 from ..experiments.pictures import pyplot
 from ..files import replacing
 from ..inspection import Inspection
+from ..inspection.report import said_p
 from ..names import cell, one_line
 from .infer import InferredEnvironments
 
@@ -29,13 +30,13 @@ def print_split(found: InferredEnvironments, console: Console) -> None:
         table.add_column(name, justify="left" if name == "environment" else "right")
     for name, rows in found.rows.items():
         told = found.held_out.kept.get(name)
-        cells = [f"{told.accuracy:.3f}", f"{told.chance:.3f}", f"{told.p_value:.1g}"] if told else ["", "", ""]
+        cells = [f"{told.accuracy:.3f}", f"{told.chance:.3f}", said_p(told.p_value)] if told else ["", "", ""]
         table.add_row(name, f"{rows:,}", *cells)
     console.print(table)
     reference = found.held_out.reference
     console.print(
         f"The reference model tells {reference.accuracy:.3f} of the labels rightly on held-out rows (mean over "
-        f"classes; chance {reference.chance:.3f}, p = {reference.p_value:.1g}). The column in the middle is of one "
+        f"classes; chance {reference.chance:.3f}; p: {said_p(reference.p_value)}). The column in the middle is of one "
         "other model, to which what the reference goes by is worth nothing."
     )
     for warning in found.warnings:

@@ -42,7 +42,7 @@ class Inspection:
     Args:
         environments (`list[EnvironmentShare]`): rows and label shares.
         differing (`list[Cue]`): cues whose strength differs between environments, by how far.
-        stable (`list[Cue]`): cues that are as strong everywhere, strongest first.
+        stable (`list[Cue]`): cues that are not shown to differ, strongest first.
         warnings (`list[str]`): one sentence each.
         skipped (`list[str]`): columns that were not looked at.
         difficulty (`list[Difficulty]`): how well words tell the label in each large environment; empty without a text.

@@ -14,6 +14,7 @@ from .difficulty import Difficulty
 
 
 MOST_COLUMNS = 10  # labels or environments side by side
+SMALLEST_P = 1e-15
 
 
 def print_inspection(report: Inspection, causal: list[CausalColumn] | None, console: Console) -> None:
@@ -31,7 +32,10 @@ def print_inspection(report: Inspection, causal: list[CausalColumn] | None, cons
     names = [share.name for share in report.environments]
     for cues, title in (
         (report.differing, "Cues whose strength differs: the kind that an invariant method can drop"),
-        (report.stable, "Cues as strong everywhere: content, or a shortcut that no invariant method can tell from it"),
+        (
+            report.stable,
+            "Cues that are not shown to differ: content, or a shortcut that no invariant method can tell from it",
+        ),
     ):
         console.print(_cue_table(cues, title, names) if cues else f"{title}: none.")
     if report.difficulty:
@@ -42,7 +46,7 @@ def print_inspection(report: Inspection, causal: list[CausalColumn] | None, cons
             "column", "same relation everywhere, p", "not needed, p (ICP)", title="Invariant causal prediction"
         )
         for column in causal:
-            table.add_row(cell(column.column), f"{column.invariant_p_value:.2g}", f"{column.parent_p_value:.2g}")
+            table.add_row(cell(column.column), said_p(column.invariant_p_value, 2), said_p(column.parent_p_value, 2))
         console.print(table)
         console.print("A small p in the first column: the relation differs. In the second: a cause of the label.")
     if report.skipped:
@@ -52,6 +56,11 @@ def print_inspection(report: Inspection, causal: list[CausalColumn] | None, cons
         console.print(Text.assemble(("Warning:", "bold yellow"), f" {one_line(warning)}"))
 
 
+def said_p(p: float, digits: int = 1) -> str:
+    """A p-value for people, who are not told of one that it is 0."""
+    return f"{p:.{digits}g}" if p >= SMALLEST_P else f"< {SMALLEST_P:g}"
+
+
 def _cue_table(cues: list[Cue], title: str, names: list[str]) -> Table:
     table = Table("column", "cue", "speaks for", title=title)
     for name in names[:MOST_COLUMNS]:
@@ -59,7 +68,7 @@ def _cue_table(cues: list[Cue], title: str, names: list[str]) -> Table:
     table.add_column("p (same)", justify="right")
     for cue in cues:
         strengths = [f"{cue.strength[name]:+.2f}" for name in names[:MOST_COLUMNS]]
-        table.add_row(cell(cue.column), cell(cue.what), cell(cue.label), *strengths, f"{cue.p_value:.1g}")
+        table.add_row(cell(cue.column), cell(cue.what), cell(cue.label), *strengths, said_p(cue.p_value))
     return table
 
 

@@ -36,6 +36,7 @@ def test_from_a_file_to_a_file_that_tune_reads(file):
     for said in ("against", "ends in '!'", "Environments inferred by eiil", str(written)):
         assert said in result.output.replace("\n", "") or said in result.output
     assert "Warning: The split" not in result.output
+    assert "p: < 1e-15)" in " ".join(result.output.split()), "no p-value is 0"
     own = load_own(str(written), text_column=None, label_column="label", environment_column="environment")
     assert set(own.train["environment"]) == {"with", "against"}
     assert len(own.train) + len(own.test) == 800
