@@ -4,11 +4,11 @@ What many environments cost, and what becomes of the accuracy where only one out
     python benchmarks/many_environments.py [--time_steps N] [--steps N] [--seeds 0 1 2] [--source hub]
 
 Seconds of a step of the Colored MNIST perceptron at E = 4, 16 and 64 with the same number of rows for each
-environment, and the accuracy of a training with 16 environments (p from 0.05 to 0.25) at p = 0.1, 0.2 and 0.9: ERM,
-meta-IRM with the settings of the README's ten lines and all pairs, and with one outer environment drawn for each inner
-one (`outer_environments=1`), with σ's gradient from the drawn losses or from their running means (`std_loss_momentum`),
-which is what LightMIRM does (ICDE 2023). Each result is a line of `docs/benchmarks/many_environments.jsonl`; what is
-there is not measured again.
+environment, and the accuracy of a training with 16 environments (p from 0.05 to 0.25) at p = 0.1, 0.2 and 0.9:
+ERM, meta-IRM with the settings of the README's ten lines and all pairs, and with one outer environment drawn for
+each inner one (`outer_environments=1`), with σ's gradient from the drawn losses or from their running means
+(`std_loss_momentum`), which is what LightMIRM does (ICDE 2023). Each result is a line of
+`docs/benchmarks/many_environments.jsonl`; what is there is not measured again.
 """
 
 from __future__ import annotations
