@@ -112,7 +112,7 @@ def draw_comparison(
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 100)
     axes.grid(alpha=0.3)
-    if len(values) > MOST_INSIDE or max(map(len, values)) > LONGEST_NAME:
+    if len(values) > MOST_INSIDE or max(map(len, values), default=0) > LONGEST_NAME:
         figure.set_figheight(4.2 + 0.2 * len(values))
         figure.legend(loc="outside lower center", fontsize=8)
     else:

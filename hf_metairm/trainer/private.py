@@ -55,7 +55,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     "torch": {
         "_foreach_add_": "called: one kernel for all parameters",
         "_foreach_sub_": "called: the same",
+        "_foreach_mul": "called: the same, into new tensors",
         "_foreach_mul_": "called: the same",
+        "_foreach_copy_": "called: the same",
         "_foreach_div_": "called: the same",
     },
     "torch.nn.Module": {
