@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 
 if sys.version_info >= (3, 11):
@@ -32,6 +34,14 @@ class Snippet:
     language: str
     text: str
     line: int
+
+
+def benchmark(name: str) -> ModuleType:
+    """A script of benchmarks/, which is no package, as a module."""
+    spec = importlib.util.spec_from_file_location(f"benchmarks.{name}", ROOT / "benchmarks" / f"{name}.py")
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)  # Where its dataclasses look for it.
+    spec.loader.exec_module(module)
+    return module
 
 
 def name_of(page: Path) -> str:

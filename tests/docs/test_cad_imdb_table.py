@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
-from .pages import ROOT
+from .pages import ROOT, benchmark
 
 
 FOLDER = ROOT / "docs" / "benchmarks"
@@ -14,10 +12,7 @@ FOLDER = ROOT / "docs" / "benchmarks"
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("cad_imdb_table", ROOT / "benchmarks" / "cad_imdb.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("cad_imdb")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from statistics import fmean
 
 import pytest
 
-from .pages import ROOT
+from .pages import ROOT, benchmark
 
 
 PAGE = ROOT / "docs" / "infer_environments.md"
@@ -17,10 +16,7 @@ SEEDS = {"punctuated_sst2": (0, 1), "cad_imdb": (0, 1, 2)}
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("inferred_text", ROOT / "benchmarks" / "inferred_text.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("inferred_text")
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
-import sys
 import weakref
 
 import pytest
@@ -17,7 +15,7 @@ from hf_metairm.gradients import StdLoss, crossed_difference, meta_gradient
 
 from ..parallel.launch import launch
 from ..parallel.traffic_worker import KINDS, keep
-from .pages import ROOT
+from .pages import ROOT, benchmark
 
 
 SIZE, LAYERS = 64, 40
@@ -26,10 +24,7 @@ CASES = list(itertools.product(KINDS, (2, 3, 4)))
 
 @pytest.fixture(scope="module")
 def plan():
-    spec = importlib.util.spec_from_file_location("scaling", ROOT / "benchmarks" / "scaling.py")
-    sys.modules["scaling"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("scaling")
 
 
 @pytest.fixture(scope="module")
